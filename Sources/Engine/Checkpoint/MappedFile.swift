@@ -1,0 +1,49 @@
+import Crypto
+import Foundation
+
+/// A file's bytes, memory-mapped read-only.
+///
+/// The mapping lives as long as the object: whoever keeps `bytes` keeps the object too.
+package final class MappedFile: @unchecked Sendable {
+    package let name: String
+    package let bytes: UnsafeRawBufferPointer
+
+    package init(path: String) throws(InputError) {
+        name = (path as NSString).lastPathComponent
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw InputError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw InputError(path, "is not a regular file")
+        }
+        guard status.st_size > 0 else { throw InputError(path, "is empty") }
+        let size = Int(status.st_size)
+        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+            throw InputError(path, "cannot be memory-mapped: \(String(cString: strerror(errno)))")
+        }
+        bytes = UnsafeRawBufferPointer(start: base, count: size)
+    }
+
+    /// A copy of its own.
+    package func contents() -> [UInt8] { Array(bytes) }
+
+    /// In hexadecimal.
+    package func sha256() -> String {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        return hash.finalize().map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
+    }
+
+    deinit {
+        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The little-endian integer at `offset`; the caller has checked that it lies inside.
+    func littleEndian<Value: FixedWidthInteger>(_ type: Value.Type, at offset: Int) -> Value {
+        precondition(offset >= 0 && offset <= count - MemoryLayout<Value>.size)
+        return Value(littleEndian: loadUnaligned(fromByteOffset: offset, as: Value.self))
+    }
+}

@@ -1,0 +1,15 @@
+/// Something a user gave cannot be used: a file, a setting, a text.
+///
+/// The message says what it is (`subject`), what was found and what is allowed, and the next step where there is one.
+/// Commands exit with code 2 for it.
+public struct InputError: Error, Equatable, CustomStringConvertible {
+    public let subject: String
+    public let problem: String
+
+    public init(_ subject: String, _ problem: String) {
+        self.subject = subject
+        self.problem = problem
+    }
+
+    public var description: String { "\(subject): \(problem)" }
+}

@@ -1,0 +1,48 @@
+import Foundation
+
+/// Where a model's files are.
+public struct ModelDirectory: Sendable, Equatable {
+    public let path: String
+    /// How people call it: the directory as it was given, or `apus/…` for the one inside the package.
+    public let name: String
+
+    /// A directory given by `--model` or `APUS_MODEL`.
+    public init(path: String) throws(InputError) {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw InputError(
+                path, "this model directory does not exist. Give a directory with config.json, the weights and the "
+                    + "tokenizer, or leave --model out for the model inside the package")
+        }
+        guard isDirectory.boolValue else { throw InputError(path, "is a file; a model is a directory with config.json") }
+        guard FileManager.default.fileExists(atPath: path + "/config.json") else {
+            throw InputError(path, "has no config.json, so it is not a model directory")
+        }
+        self.path = path
+        name = path
+    }
+
+    private init(path: String, name: String) {
+        self.path = path
+        self.name = name
+    }
+
+    /// `given`, else `APUS_MODEL`, else the model that ships inside the package.
+    public static func resolve(
+        _ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(InputError) -> ModelDirectory {
+        if let path = given ?? environment["APUS_MODEL"], !path.isEmpty { return try ModelDirectory(path: path) }
+        return try shipped()
+    }
+
+    /// The model inside the package. SwiftPM puts its resources beside the executable.
+    public static func shipped() throws(InputError) -> ModelDirectory {
+        let path = Bundle.main.bundleURL.appendingPathComponent("apus_Engine.resources/Model").path
+        guard FileManager.default.fileExists(atPath: path + "/config.json") else {
+            throw InputError(
+                path, "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
+                    + "executable, or give --model")
+        }
+        return ModelDirectory(path: path, name: "apus/minilm-l6-tweet-sentiment")
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+
+/// A file or standard input (`-`), read in blocks.
+struct ByteSource: ~Copyable {
+    /// The file's name, or `standard input`.
+    let name: String
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+    private var position = 0
+    private var isAtEnd = false
+
+    init(path: String) throws(InputError) {
+        if path == "-" {
+            name = "standard input"
+            descriptor = STDIN_FILENO
+            return
+        }
+        name = path
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw InputError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
+    }
+
+    deinit {
+        if descriptor != STDIN_FILENO { close(descriptor) }
+    }
+
+    /// Whether a whole line can be had without waiting for more input.
+    var hasBufferedLine: Bool { buffer[position...].contains(0x0A) }
+
+    mutating func nextByte() throws(InputError) -> UInt8? {
+        if position == buffer.count { try fill() }
+        guard position < buffer.count else { return nil }
+        defer { position += 1 }
+        return buffer[position]
+    }
+
+    mutating func peekByte() throws(InputError) -> UInt8? {
+        if position == buffer.count { try fill() }
+        return position < buffer.count ? buffer[position] : nil
+    }
+
+    /// Up to the next \n, which is left out, as is an \r before it; nil at the end.
+    mutating func nextLine(limit: Int, line: Int) throws(InputError) -> [UInt8]? {
+        var content: [UInt8] = []
+        while true {
+            if position == buffer.count { try fill() }
+            if position == buffer.count { return content.isEmpty ? nil : content }
+            let end = buffer[position...].firstIndex(of: 0x0A)
+            content += buffer[position..<(end ?? buffer.count)]
+            guard content.count <= limit else { throw InputError(name, "line \(line) is longer than \(limit) bytes") }
+            position = end.map { $0 + 1 } ?? buffer.count
+            if end != nil {
+                if content.last == 0x0D { content.removeLast() }
+                return content
+            }
+        }
+    }
+
+    private mutating func fill() throws(InputError) {
+        guard !isAtEnd else { return }
+        position = 0
+        let descriptor = descriptor
+        var count = 0
+        buffer = [UInt8](unsafeUninitializedCapacity: 1 << 16) { block, initialized in
+            repeat { count = read(descriptor, block.baseAddress, block.count) } while count < 0 && errno == EINTR
+            initialized = max(count, 0)
+        }
+        guard count >= 0 else { throw InputError(name, "cannot be read: \(String(cString: strerror(errno)))") }
+        isAtEnd = count == 0
+    }
+}

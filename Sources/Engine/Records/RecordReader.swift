@@ -1,0 +1,186 @@
+/// How records are written in a file.
+public enum RecordFormat: String, Sendable, CaseIterable {
+    /// A text a line.
+    case text
+    /// A JSON object a line.
+    case jsonl
+    /// RFC 4180, with a header.
+    case csv
+}
+
+/// A text and what stood beside it.
+public struct Record: Sendable, Equatable {
+    public let text: String
+    /// The record's other fields: JSON as it stood, or a CSV row's cells as strings.
+    public let fields: [JSONValue.Member]
+    /// Where it begins, from 1.
+    public let line: Int
+
+    public init(text: String, fields: [JSONValue.Member] = [], line: Int) {
+        self.text = text
+        self.fields = fields
+        self.line = line
+    }
+}
+
+/// Reads records one by one from a file or standard input; throws `InputError` with the line.
+public struct RecordReader: ~Copyable {
+    private var source: ByteSource
+    private let format: RecordFormat
+    private let textField: String
+    private let mayBeEmpty: Bool
+    private var line = 0
+    private var header: [String]?
+
+    /// A longer line is refused.
+    private static let maximumLine = 16 << 20
+
+    /// - Parameters:
+    ///   - path: a file, or `-` for standard input.
+    ///   - textField: the field of a JSON object or the CSV column that holds the text.
+    ///   - mayBeEmpty: whether an empty text is a record too.
+    public init(
+        path: String, format: RecordFormat, textField: String = "text", mayBeEmpty: Bool = false
+    ) throws(InputError) {
+        source = try ByteSource(path: path)
+        self.format = format
+        self.textField = textField
+        self.mayBeEmpty = mayBeEmpty
+    }
+
+    /// Whether the next record can be had without waiting for more input.
+    public var hasBuffered: Bool { source.hasBufferedLine }
+
+    public var name: String { source.name }
+
+    /// The names of a CSV file's columns, once a record was read.
+    public var columns: [String]? { header }
+
+    public mutating func next() throws(InputError) -> Record? {
+        let record =
+            switch format {
+            case .text: try nextText()
+            case .jsonl: try nextObject()
+            case .csv: try nextRow()
+            }
+        if let record, record.text.isEmpty, !mayBeEmpty {
+            throw InputError(
+                "\(source.name), line \(record.line)", "the text is empty; give one or more characters, or take the line out")
+        }
+        return record
+    }
+
+    private mutating func nextText() throws(InputError) -> Record? {
+        guard let bytes = try nextLine() else { return nil }
+        return Record(text: try string(bytes, line), fields: [], line: line)
+    }
+
+    private mutating func nextObject() throws(InputError) -> Record? {
+        guard let bytes = try nextLine() else { return nil }
+        var text: String?
+        var fields: [JSONValue.Member] = []
+        let place = "\(source.name), line \(line)"
+        do {
+            var reader = JSONReader(bytes)
+            try reader.object { (reader, name) throws(JSONError) in
+                let name = String(decoding: name, as: UTF8.self)
+                if name == textField {
+                    let position = reader.position
+                    guard let value = try reader.value().string else {
+                        throw JSONError(offset: position, problem: "field \"\(name)\" is not a string")
+                    }
+                    text = value
+                } else {
+                    fields.append(.init(name, .raw(try reader.rawValue())))
+                }
+            }
+            try reader.end()
+        } catch {
+            throw InputError(place, "is not a JSON object with a text: \(error)")
+        }
+        guard let text else { throw InputError(place, "has no field \"\(textField)\"; name the right one by --text-field") }
+        return Record(text: text, fields: fields, line: line)
+    }
+
+    private mutating func nextRow() throws(InputError) -> Record? {
+        if header == nil {
+            guard let names = try nextCells() else { throw InputError(source.name, "is empty; a CSV file begins with a header") }
+            header = names
+        }
+        let names = header ?? []
+        guard let column = names.firstIndex(of: textField) else {
+            throw InputError(
+                source.name, "has no column \"\(textField)\"; its columns are \(names.joined(separator: ", ")). "
+                    + "Name the right one by --text-field")
+        }
+        let start = line + 1
+        guard let cells = try nextCells() else { return nil }
+        guard cells.count == names.count else {
+            throw InputError("\(source.name), line \(start)", "has \(cells.count) cells; the header has \(names.count)")
+        }
+        let others = names.indices.filter { $0 != column }
+        return Record(
+            text: cells[column], fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
+    }
+
+    /// A CSV row's cells; quotes may hold commas, new lines and doubled quotes. Blank lines are passed over.
+    private mutating func nextCells() throws(InputError) -> [String]? {
+        line += 1
+        let start = line
+        var cells: [String] = []
+        var cell: [UInt8] = []
+        var isQuoted = false
+        var wasQuoted = false
+        var size = 0
+        while true {
+            guard let byte = try source.nextByte() else {
+                if isQuoted { throw InputError("\(source.name), line \(start)", "has a quote that is not closed") }
+                if cells.isEmpty, cell.isEmpty, !wasQuoted { return nil }
+                return cells + [try string(cell, start)]
+            }
+            size += 1
+            guard size <= Self.maximumLine else {
+                throw InputError("\(source.name), line \(start)", "is longer than \(Self.maximumLine) bytes; is a quote not closed?")
+            }
+            switch byte {
+            case UInt8(ascii: "\"") where isQuoted:
+                if try source.peekByte() == byte {
+                    cell.append(byte)
+                    _ = try source.nextByte()
+                } else {
+                    isQuoted = false
+                }
+            case _ where isQuoted:
+                if byte == 0x0A { line += 1 }
+                cell.append(byte)
+            case UInt8(ascii: "\"") where cell.isEmpty && !wasQuoted:
+                isQuoted = true
+                wasQuoted = true
+            case UInt8(ascii: ","):
+                cells.append(try string(cell, start))
+                cell = []
+                wasQuoted = false
+            case 0x0A:
+                if cell.last == 0x0D, !wasQuoted || cell.count > 0 { cell.removeLast() }
+                if cells.isEmpty, cell.isEmpty, !wasQuoted {
+                    line += 1
+                    continue
+                }
+                return cells + [try string(cell, start)]
+            default: cell.append(byte)
+            }
+        }
+    }
+
+    private mutating func nextLine() throws(InputError) -> [UInt8]? {
+        line += 1
+        return try source.nextLine(limit: Self.maximumLine, line: line)
+    }
+
+    private func string(_ bytes: [UInt8], _ line: Int) throws(InputError) -> String {
+        guard bytes.isValidUTF8 else {
+            throw InputError("\(source.name), line \(line)", "is not valid UTF-8; convert the file, for example with iconv")
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

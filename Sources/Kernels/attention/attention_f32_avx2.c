@@ -1,0 +1,7 @@
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+#include "../vector/isa_avx2.h"
+#include "attention_f32.body.h"
+#include "../vector/isa_end.h"
+#endif

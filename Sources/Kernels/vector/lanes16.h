@@ -1,0 +1,116 @@
+// Sixteen f32 lanes: one zmm, two ymm or four xmm register(s). Include only inside a target region (see avx2.h).
+//
+// Everything that could differ between instruction sets is spelled out: multiply-add is always fused and never
+// contracted by the compiler, sums over lanes follow one tree, exp and its like are our own polynomials.
+#ifndef APUS_LANES16_H
+#define APUS_LANES16_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma clang fp contract(off)
+#pragma clang diagnostic ignored "-Wpsabi" // about passing vectors: every function below is inlined
+
+#define APUS_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float lanes16 __attribute__((ext_vector_type(16)));
+typedef int32_t lanes16_bits __attribute__((ext_vector_type(16)));
+
+enum { LANES = 16 };
+
+APUS_INLINE lanes16 lanes_load(const float *p) {
+    lanes16 v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+APUS_INLINE void lanes_store(float *p, lanes16 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+/// The first `count` < 16 values, `fill` behind them.
+APUS_INLINE lanes16 lanes_load_part(const float *p, size_t count, float fill) {
+    float part[LANES];
+    for (size_t i = 0; i < LANES; i++) part[i] = fill;
+    for (size_t i = 0; i < count; i++) part[i] = p[i];
+    return lanes_load(part);
+}
+
+APUS_INLINE void lanes_store_part(float *p, lanes16 v, size_t count) {
+    float part[LANES];
+    lanes_store(part, v);
+    for (size_t i = 0; i < count; i++) p[i] = part[i];
+}
+
+APUS_INLINE lanes16_bits lanes_to_bits(lanes16 v) {
+    lanes16_bits bits;
+    __builtin_memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+APUS_INLINE lanes16 lanes_from_bits(lanes16_bits bits) {
+    lanes16 v;
+    __builtin_memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+APUS_INLINE lanes16 lanes_fma(lanes16 a, lanes16 b, lanes16 c) { return __builtin_elementwise_fma(a, b, c); }
+
+/// The larger one; b where either is NaN.
+APUS_INLINE lanes16 lanes_max(lanes16 a, lanes16 b) { return a > b ? a : b; }
+APUS_INLINE lanes16 lanes_min(lanes16 a, lanes16 b) { return a < b ? a : b; }
+
+/// The one tree: lane l with lane l + 8, then + 4, + 2, + 1.
+APUS_INLINE float lanes_sum(lanes16 v) {
+    __attribute__((ext_vector_type(8))) float eight = v.lo + v.hi;
+    __attribute__((ext_vector_type(4))) float four = eight.lo + eight.hi;
+    __attribute__((ext_vector_type(2))) float two = four.lo + four.hi;
+    return two.x + two.y;
+}
+
+APUS_INLINE float lanes_largest(lanes16 v) {
+    float part[LANES];
+    lanes_store(part, v);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+    return part[0];
+}
+
+/// exp(x), relative error under 2e-7; x is clamped to [−87, 88]. Cephes' expf: x = n·ln 2 + r, a polynomial in r, 2ⁿ.
+APUS_INLINE lanes16 lanes_exp(lanes16 x) {
+    x = lanes_min(lanes_max(x, (lanes16)-87.0f), (lanes16)88.0f);
+    const lanes16 round = (lanes16)12582912.0f; // 1.5 · 2²³: adding it leaves the nearest integer in the low bits
+    lanes16 shifted = lanes_fma(x, (lanes16)1.44269504088896341f, round);
+    lanes16 n = shifted - round;
+    lanes16 r = lanes_fma(n, (lanes16)-0.693359375f, x); // ln 2 in two parts, the first exact in nine bits
+    r = lanes_fma(n, (lanes16)2.12194440e-4f, r);
+    lanes16 p = (lanes16)1.9875691500e-4f;
+    p = lanes_fma(p, r, (lanes16)1.3981999507e-3f);
+    p = lanes_fma(p, r, (lanes16)8.3334519073e-3f);
+    p = lanes_fma(p, r, (lanes16)4.1665795894e-2f);
+    p = lanes_fma(p, r, (lanes16)1.6666665459e-1f);
+    p = lanes_fma(p, r, (lanes16)5.0000001201e-1f);
+    p = lanes_fma(p, r * r, r + 1.0f);
+    lanes16_bits exponent = (lanes_to_bits(shifted) - lanes_to_bits(round) + 127) << 23;
+    return p * lanes_from_bits(exponent);
+}
+
+/// erfc(z) for z ≥ 0, relative error under 1.2e-7 before rounding: Chebyshev fit, Numerical Recipes (2nd ed.), 6.2.
+APUS_INLINE lanes16 lanes_erfc_positive(lanes16 z) {
+    lanes16 t = (lanes16)1.0f / lanes_fma(z, (lanes16)0.5f, (lanes16)1.0f);
+    lanes16 p = (lanes16)0.17087277f;
+    p = lanes_fma(p, t, (lanes16)-0.82215223f);
+    p = lanes_fma(p, t, (lanes16)1.48851587f);
+    p = lanes_fma(p, t, (lanes16)-1.13520398f);
+    p = lanes_fma(p, t, (lanes16)0.27886807f);
+    p = lanes_fma(p, t, (lanes16)-0.18628806f);
+    p = lanes_fma(p, t, (lanes16)0.09678418f);
+    p = lanes_fma(p, t, (lanes16)0.37409196f);
+    p = lanes_fma(p, t, (lanes16)1.00002368f);
+    p = lanes_fma(p, t, (lanes16)-1.26551223f);
+    return t * lanes_exp(lanes_fma(-z, z, p));
+}
+
+APUS_INLINE lanes16 lanes_absolute(lanes16 x) {
+    return lanes_from_bits(lanes_to_bits(x) & 0x7fffffff);
+}
+
+#endif

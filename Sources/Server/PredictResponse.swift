@@ -1,0 +1,37 @@
+import Engine
+import Foundation
+
+extension PredictRequest {
+    /// The answer to the request's form.
+    func answer(_ predictions: [Prediction]) -> JSONValue {
+        switch form {
+        case .text: Self.object(predictions[0])
+        case .texts: ["predictions": .array(predictions.map(Self.object))]
+        case .input(isNested: false): ranking(predictions[0])
+        case .input(isNested: true): .array([ranking(predictions[0])])
+        case .inputs: .array(predictions.map(ranking))
+        }
+    }
+
+    private static func object(_ prediction: Prediction) -> JSONValue {
+        [
+            "label": .string(prediction.best.label), "score": .float(prediction.best.value),
+            "scores": .object(prediction.scores.map { .init($0.label, .float($0.value)) }),
+        ]
+    }
+
+    /// Labels and scores, the best first.
+    private func ranking(_ prediction: Prediction) -> JSONValue {
+        let values: [Float] =
+            switch function {
+            case .softmax: prediction.scores.map(\.value)
+            case .sigmoid: prediction.logits.map { 1 / (1 + exp(-$0)) }
+            case .none: prediction.logits
+            }
+        let ranked = zip(prediction.scores.map(\.label), values).enumerated()
+            .sorted { ($1.element.1, $0.offset) < ($0.element.1, $1.offset) }
+            .map(\.element)
+        return .array(
+            ranked.prefix(topK ?? ranked.count).map { ["label": .string($0.0), "score": .float($0.1)] })
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Engine
+
+struct Predict: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Labels texts.")
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var input: TextInput
+
+    @Option(help: "text (label, score, text, with tabs between), jsonl or csv (default: the input's format).")
+    var outputFormat: RecordFormat?
+
+    @Flag(help: "Adds the model's logits to each line of jsonl.")
+    var logits = false
+
+    func run() throws {
+        let classifier = try model.classifier()
+        let output = PredictionWriter(
+            format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits)
+        var isFirst = true
+        try input.forEachChunk { records, columns in
+            let predictions: [Prediction]
+            do {
+                predictions = try classifier.predict(records.map(\.text))
+            } catch let error as TextError {
+                throw input.locate(error, in: records)
+            }
+            var bytes = isFirst ? output.header(columns: columns) : []
+            isFirst = false
+            for (record, prediction) in zip(records, predictions) { bytes += output.line(record, prediction, columns: columns) }
+            try StandardOutput.write(bytes)
+        }
+    }
+}
+
+/// A prediction as a line of text, JSON or CSV. The record's other fields stay; one with the name of a field written
+/// here (label, score, scores) gives way.
+struct PredictionWriter {
+    let format: RecordFormat
+    let textField: String
+    let labels: [String]
+    let writesLogits: Bool
+
+    func header(columns: [String]?) -> [UInt8] {
+        format == .csv ? row((columns ?? [textField]).filter { !added.contains($0) } + added) : []
+    }
+
+    func line(_ record: Record, _ prediction: Prediction, columns: [String]?) -> [UInt8] {
+        switch format {
+        case .text:
+            let text = record.text.map { $0.isNewline || $0 == "\t" ? " " : $0 }
+            return Array("\(prediction.best.label)\t\(prediction.best.value)\t\(String(text))\n".utf8)
+        case .jsonl:
+            var members: [JSONValue.Member] = [
+                .init(textField, .string(record.text)), .init("label", .string(prediction.best.label)),
+                .init("score", .float(prediction.best.value)),
+                .init("scores", .object(prediction.scores.map { .init($0.label, .float($0.value)) })),
+            ]
+            if writesLogits { members.append(.init("logits", .array(prediction.logits.map(JSONValue.float)))) }
+            let names = members.map(\.name)
+            members += record.fields.filter { !names.contains($0.name) }
+            return JSONValue.object(members).serialized() + [0x0A]
+        case .csv:
+            let kept = (columns ?? [textField]).filter { !added.contains($0) }
+            let cells = kept.map { name in
+                name == textField ? record.text : record.fields.last { $0.name == name }?.value.string ?? ""
+            }
+            return row(
+                cells + [prediction.best.label, "\(prediction.best.value)"] + prediction.scores.map { "\($0.value)" })
+        }
+    }
+
+    /// The columns behind the record's own: one a label with its probability at the end.
+    private var added: [String] { ["label", "score"] + labels.map { "score_\($0)" } }
+
+    private func row(_ cells: [String]) -> [UInt8] {
+        let quoted = cells.map { cell in
+            let needsQuotes = cell.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
+            return needsQuotes ? "\"\(cell.replacing("\"", with: "\"\""))\"" : cell
+        }
+        return Array((quoted.joined(separator: ",") + "\n").utf8)
+    }
+}

@@ -1,0 +1,169 @@
+"""Small models with random weights, saved by Transformers, and the logits that Transformers finds for them."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import (AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification,
+                          PreTrainedConfig, PreTrainedModel, RobertaConfig, RobertaForSequenceClassification)
+
+from reference_tokenizers import ROBERTA_SPECIAL_TOKENS
+
+LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 64]
+LABELS = {2: ["negative", "positive"], 3: ["negative", "neutral", "positive"]}
+TEXTS = ["good", "I love it, but not the end.", "@user: the BAD news... http", "na\u00efve 😀 no"]
+PAD = {"roberta": 1, "bert": 0}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    config: PreTrainedConfig
+    lengths: list[int]
+    dtype: torch.dtype = torch.float32
+    pickle: Callable[[PreTrainedModel], dict[str, torch.Tensor]] | None = None  # makes what pytorch_model.bin holds
+    last_input: list[int] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def roberta_config(labels: int, **shape: int) -> RobertaConfig:
+    return RobertaConfig(**{"vocab_size": 300, "max_position_embeddings": 66} | shape, type_vocab_size=1,
+                         layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0, eos_token_id=2, **label_maps(labels))
+
+
+def bert_config(labels: int, **shape: int) -> BertConfig:
+    return BertConfig(**{"vocab_size": 200, "max_position_embeddings": 512} | shape, pad_token_id=0,
+                      **label_maps(labels))
+
+
+def label_maps(count: int) -> dict:
+    return {"id2label": dict(enumerate(LABELS[count])), "label2id": {name: i for i, name in enumerate(LABELS[count])}}
+
+
+def old_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """As Transformers 4.0 saved it: an OrderedDict with `_metadata`, the unused pooler, and the positions as a view."""
+    state = model.state_dict()
+    hidden = model.config.hidden_size
+    positions = torch.arange(model.config.max_position_embeddings).expand((1, -1))
+    state["roberta.embeddings.position_ids"] = positions
+    state["roberta.pooler.dense.weight"] = torch.randn(hidden, hidden)
+    state["roberta.pooler.dense.bias"] = torch.randn(hidden)
+    return state
+
+
+def cases() -> list[Case]:
+    return [
+        Case("roberta-tiny",
+             roberta_config(3, hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=112),
+             LENGTHS, last_input=[0, 104, 1, 105, 1, 1, 106, 2],
+             notes=["The last input has <pad> (1) inside the text: its position is 1, and it does not count for the "
+                    "positions of what follows; the attention mask is all ones, so it is attended to as any token."]),
+        Case("roberta-odd",
+             roberta_config(2, hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50),
+             LENGTHS, pickle=old_state,
+             notes=["pytorch_model.bin also has roberta.pooler.dense.* and roberta.embeddings.position_ids, unused."]),
+        Case("roberta-bf16",
+             roberta_config(3, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64),
+             LENGTHS, dtype=torch.bfloat16, pickle=lambda model: dict(model.state_dict()),
+             notes=["Logits are of the bfloat16 weights as float32, in float32."]),
+        Case("bert-tiny",
+             bert_config(3, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64),
+             [*LENGTHS, 100, 256, 511, 512]),
+        Case("bert-one-layer",
+             bert_config(2, vocab_size=120, max_position_embeddings=64, hidden_size=20, num_hidden_layers=1,
+                         num_attention_heads=5, intermediate_size=40),
+             LENGTHS, dtype=torch.float16, notes=["Logits are of the float16 weights as float32, in float32."]),
+    ]
+
+
+@torch.no_grad()
+def random_model(config: PreTrainedConfig, seed: int, matrix: float, bias: float, norm: float) -> PreTrainedModel:
+    """Weights of the given standard deviations (a norm's around 1), so that an error in any of them shows."""
+    torch.manual_seed(seed)
+    classes = {"roberta": RobertaForSequenceClassification, "bert": BertForSequenceClassification}
+    config._attn_implementation = "eager"
+    model = classes[config.model_type](config).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("LayerNorm.weight"):
+            parameter.normal_(1, norm)
+        else:
+            parameter.normal_(0, bias if parameter.ndim == 1 else matrix)
+    return model
+
+
+@torch.no_grad()
+def logits(model: PreTrainedModel, inputs: list[list[int]]) -> list[list[float]]:
+    """f32, each input alone, nothing masked; nine digits, which give back the same f32."""
+    rows = []
+    for ids in inputs:
+        batch = torch.tensor([ids])
+        row = model(input_ids=batch, attention_mask=torch.ones_like(batch)).logits[0]
+        rows.append([float(f"{value:.9g}") for value in row.tolist()])
+    return rows
+
+
+def write_case(case: Case, directory: Path, seed: int) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    model = random_model(case.config, seed, matrix=0.2, bias=0.2, norm=0.2).to(case.dtype)
+    model.save_pretrained(directory)
+    if case.pickle:
+        (directory / "model.safetensors").unlink()
+        torch.save(case.pickle(model), directory / "pytorch_model.bin")
+    if case.config.model_type == "bert":
+        write_tiny_bert_tokenizer(directory, case.config.vocab_size)
+    else:
+        write_tiny_roberta_tokenizer(directory, case.config.vocab_size)
+
+    loaded = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32,
+                                                                attn_implementation="eager").eval()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value.float(), loaded.state_dict()[name]), name
+    generator = random.Random(seed)
+    inputs = [random_ids(length, case.config, generator) for length in case.lengths]
+    inputs += [case.last_input] if case.last_input else []
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    texts = [{"text": text, "ids": tokenizer(text)["input_ids"]} for text in TEXTS]
+    reference = {"notes": case.notes, "inputs": inputs, "logits": logits(loaded, inputs), "texts": texts}
+    (directory / "reference.json").write_text(json.dumps(reference, ensure_ascii=False, separators=(",", ":")) + "\n",
+                                              encoding="utf-8")
+
+
+def random_ids(length: int, config: PreTrainedConfig, generator: random.Random) -> list[int]:
+    """Any ids but the padding's, which would change RoBERTa's positions."""
+    allowed = [i for i in range(config.vocab_size) if i != PAD[config.model_type]]
+    return [generator.choice(allowed) for _ in range(length)]
+
+
+def write_tiny_bert_tokenizer(directory: Path, size: int) -> None:
+    """vocab.txt alone, as BERT's first checkpoints have it."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters),
+              *".,:!?@'", "good", "bad", "love", "not", "the", "end", "user", "http", "##ve", "##ood", "no", "it",
+              "but"]
+    filler = [f"filler{number}" for number in range(size - len(tokens))]
+    (directory / "vocab.txt").write_text("".join(token + "\n" for token in [*tokens, *filler]), encoding="utf-8")
+
+
+def write_tiny_roberta_tokenizer(directory: Path, size: int) -> None:
+    """vocab.json, merges.txt and special_tokens_map.json: the 256 bytes, a few merges, and filler before <mask>."""
+    merges = ["Ġ t", "h e", "Ġt he", "o o", "g oo", "goo d", "Ġ i", "Ġi t", "l o", "lo v", "Ġ lov", "Ġlov e", "i n",
+              "Ġ n", "Ġn o", ". ."]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *byte_symbols(), *(merge.replace(" ", "") for merge in merges)]
+    filler = [f"filler{number}" for number in range(size - len(tokens) - 1)]
+    vocabulary = {token: number for number, token in enumerate([*tokens, *filler, "<mask>"])}
+    (directory / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    (directory / "special_tokens_map.json").write_text(json.dumps(ROBERTA_SPECIAL_TOKENS), encoding="utf-8")
+
+
+def byte_symbols() -> list[str]:
+    """GPT-2's: a printable byte is itself, the others follow from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(0x100 + number) for number in range(len(others))]

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Fine-tunes a text classifier, validates it, and writes it as an int8 checkpoint that `apus` serves.
+
+    tools/train.py --base DIR --dataset DIR --output DIR [--epochs 3] [--seeds 1 2] [--distill] [--add-emoji]
+
+The recipe: AdamW with warm-up and linear decay, a lower rate for lower layers, label smoothing, a loss adjusted by the
+labels' shares (Menon et al. 2021, which aims at macro recall), and an exponential moving average of the weights. With
+several seeds the members' weights are averaged where that helps on the validation split (a model soup, Wortsman et al.
+2022); with --distill each later member also learns from the soup so far. Choices are made on the validation split; the
+test split is looked at once, with the int8 weights that would be written, and nothing is written under the gate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+import int8_checkpoint
+from classification_data import DatasetError, Split, label_names, load_split, prepare
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--base", required=True, help="a model directory (or a Hub id) as Hugging Face writes it")
+    parser.add_argument("--dataset", required=True, type=Path, help="a directory in TweetEval's form")
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--work", type=Path, help="checkpoints to resume from (default: OUTPUT.work)")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=8e-5)
+    parser.add_argument("--layer-decay", type=float, default=0.95, help="each lower layer's rate over the next one's")
+    parser.add_argument("--label-smoothing", type=float, default=0.05)
+    parser.add_argument("--max-length", type=int, default=128, help="tokens, in training only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
+    parser.add_argument("--add-emoji", action="store_true",
+                        help="give every emoji a token (WordPiece), starting as the mean of its name's words")
+    parser.add_argument("--min-accuracy", type=float, default=0.60, help="on the test split; under it nothing is written")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    labels = label_names(arguments.dataset)
+    train, validation, test = (load_split(arguments.dataset, split, labels) for split in ("train", "val", "test"))
+    trainer = Trainer(arguments, labels, train, validation)
+    best = trainer.best_soup()
+
+    tensors = int8_checkpoint.quantize({name: value.float().numpy() for name, value in best.items()})
+    stored = {name: torch.from_numpy(value) for name, value in int8_checkpoint.dequantize(tensors).items()}
+    report = trainer.evaluate(stored, trainer.encode(test, limit=trainer.max_tokens), test.labels)
+    print(json.dumps({"split": "test", "examples": len(test.texts)} | report))
+    if report["accuracy"] < arguments.min_accuracy:
+        print(f"The gate failed: accuracy {report['accuracy']:.4f} on the test split is under --min-accuracy "
+              f"{arguments.min_accuracy}. Nothing was written to {arguments.output}.", file=sys.stderr)
+        return 1
+    config = trainer.model.config.to_diff_dict() | {"architectures": [type(trainer.model).__name__]}
+    int8_checkpoint.write(arguments.output, tensors, config)
+    trainer.write_tokenizer(arguments.output)
+    int8_checkpoint.replace(arguments.output / "training_report.json", (json.dumps({
+        "base": str(arguments.base), "arguments": {key: str(value) for key, value in vars(arguments).items()},
+        "validation": trainer.log, "test": report}, indent=2) + "\n").encode())
+    return 0
+
+
+class Trainer:
+    def __init__(self, arguments: argparse.Namespace, labels: list[str], train: Split, validation: Split):
+        self.arguments = arguments
+        self.log: list[dict] = []
+        self.work: Path = arguments.work or arguments.output.with_name(arguments.output.name + ".work")
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.base = Path(arguments.base)
+        if arguments.add_emoji:
+            self.base = add_emoji(self.base, self.work / "base")
+        config = AutoConfig.from_pretrained(self.base, num_labels=len(labels))
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: number for number, label in enumerate(labels)}
+        self.config = config
+        self.tokenizer = AutoTokenizer.from_pretrained(self.base)
+        padding_offset = (config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
+        self.max_tokens = config.max_position_embeddings - padding_offset
+        self.train = self.encode(train, limit=min(arguments.max_length, self.max_tokens))
+        self.train_labels = train.labels
+        self.validation = self.encode(validation, limit=self.max_tokens)
+        self.validation_labels = validation.labels
+        counts = torch.bincount(torch.tensor(train.labels), minlength=len(labels)).float()
+        self.log_prior = (counts / counts.sum()).log().to(self.device)
+        self.model = self.fresh_model()
+
+    def encode(self, split: Split, limit: int) -> list[list[int]]:
+        texts = [prepare(text) for text in split.texts]
+        return self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+
+    def fresh_model(self):
+        torch.manual_seed(0)  # The members of a soup start from the same head, else their mean means nothing.
+        model = AutoModelForSequenceClassification.from_pretrained(self.base, config=copy.deepcopy(self.config))
+        return model.to(self.device)
+
+    def best_soup(self) -> dict[str, torch.Tensor]:
+        """Trains a member a seed and averages those that help on the validation split (a greedy soup)."""
+        soup: list[dict] = []
+        best = -1.0
+        for seed in self.arguments.seeds:
+            teacher = mean_weights(soup) if soup and self.arguments.distill else None
+            member = self.train_member(seed, teacher)
+            score = self.validate(mean_weights([*soup, member]), f"soup of {len(soup) + 1}")
+            alone = self.validate(member, f"seed {seed}")
+            if alone > max(score, best):
+                soup, best = [member], alone
+            elif score > best:
+                soup, best = [*soup, member], score
+        return mean_weights(soup)
+
+    def train_member(self, seed: int, teacher: dict | None) -> dict[str, torch.Tensor]:
+        """The moving average of the weights after all epochs; resumes after the last whole epoch."""
+        arguments = self.arguments
+        model = self.fresh_model()
+        optimizer = torch.optim.AdamW(self.parameter_groups(model), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        steps_an_epoch = math.ceil(len(self.train) / arguments.batch_size)
+        steps = steps_an_epoch * arguments.epochs
+        warm_up = max(1, steps // 16)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min((step + 1) / warm_up, max(0.0, (steps - step) / (steps - warm_up))))
+        average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        soft_labels = self.probabilities(teacher, self.train) if teacher else None
+
+        checkpoint = self.work / f"seed-{seed}.pt"
+        first_epoch = 0
+        if checkpoint.exists():
+            saved = torch.load(checkpoint, map_location=self.device, weights_only=True)
+            first_epoch, average = saved["epoch"], saved["average"]
+            self.log += saved["log"]
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            schedule.load_state_dict(saved["schedule"])
+        for epoch in range(first_epoch, arguments.epochs):
+            torch.manual_seed(seed * 1000 + epoch)
+            model.train()
+            batches = bucketed_batches(self.train, arguments.batch_size, random.Random(seed * 1000 + epoch))
+            progress = tqdm(batches, desc=f"seed {seed}, epoch {epoch + 1}/{arguments.epochs}", mininterval=5)
+            for batch in progress:
+                loss = self.loss(model, batch, soft_labels)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                update = min(0.999, (schedule.last_epoch + 1) / (schedule.last_epoch + 10))
+                with torch.no_grad():
+                    for name, value in model.state_dict().items():
+                        if value.is_floating_point():
+                            average[name].lerp_(value, 1 - update)
+            self.validate(model.state_dict(), f"seed {seed}, epoch {epoch + 1}, last weights")
+            self.validate(average, f"seed {seed}, epoch {epoch + 1}, averaged weights")
+            log = [entry for entry in self.log if entry["weights"].startswith(f"seed {seed}, epoch")]
+            partial = checkpoint.with_suffix(".partial")
+            torch.save({"epoch": epoch + 1, "log": log, "average": average, "model": model.state_dict(),
+                        "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}, partial)
+            partial.replace(checkpoint)
+        return {name: value.cpu() for name, value in average.items()}
+
+    def loss(self, model, batch: list[int], soft_labels: torch.Tensor | None) -> torch.Tensor:
+        ids, mask = self.padded([self.train[index] for index in batch])
+        target = torch.tensor([self.train_labels[index] for index in batch], device=self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            logits = model(input_ids=ids, attention_mask=mask).logits.float()
+        loss = functional.cross_entropy(logits + self.log_prior, target, label_smoothing=self.arguments.label_smoothing)
+        if soft_labels is None:
+            return loss
+        taught = functional.cross_entropy(logits, soft_labels[batch])
+        return 0.5 * loss + 0.5 * taught
+
+    def parameter_groups(self, model) -> list[dict]:
+        """One group a layer, with a rate that falls from the head to the embeddings; no decay on vectors or embeddings."""
+        layers = self.config.num_hidden_layers
+        groups: dict[tuple[int, bool], list] = {}
+        for name, parameter in model.named_parameters():
+            if ".layer." in name:
+                depth = layers - int(name.split(".layer.")[1].split(".")[0])
+            else:
+                depth = layers + 1 if ".embeddings." in name else 0
+            decays = parameter.ndim > 1 and ".embeddings." not in name
+            groups.setdefault((depth, decays), []).append(parameter)
+        return [{"params": parameters, "lr": self.arguments.learning_rate * self.arguments.layer_decay**depth,
+                 **({} if decays else {"weight_decay": 0.0})} for (depth, decays), parameters in groups.items()]
+
+    def padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(map(len, rows))
+        pad = self.config.pad_token_id or 0
+        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=self.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self.device)
+        return ids, mask
+
+    @torch.no_grad()
+    def probabilities(self, state: dict, rows: list[list[int]]) -> torch.Tensor:
+        """Softmax of the logits in f32, [texts, labels]; batches of similar length, answers in the rows' order."""
+        self.model.load_state_dict(state)
+        self.model.eval()
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        result = torch.empty(len(rows), self.config.num_labels, device=self.device)
+        for start in range(0, len(order), 64):
+            batch = order[start:start + 64]
+            ids, mask = self.padded([rows[index] for index in batch])
+            result[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().softmax(-1)
+        return result
+
+    def evaluate(self, state: dict, rows: list[list[int]], labels: list[int]) -> dict:
+        predicted = self.probabilities(state, rows).argmax(-1).cpu().numpy()
+        truth = np.asarray(labels)
+        recalls = [float((predicted[truth == label] == label).mean()) for label in sorted(set(labels))]
+        return {"accuracy": float((predicted == truth).mean()), "macro_recall": float(np.mean(recalls)),
+                "recall": recalls}
+
+    def validate(self, state: dict, name: str) -> float:
+        report = {"weights": name} | self.evaluate(state, self.validation, self.validation_labels)
+        self.log.append(report)
+        print(json.dumps(report), flush=True)
+        return report["macro_recall"]
+
+    def write_tokenizer(self, directory: Path) -> None:
+        for name in TOKENIZER_FILES:
+            if (self.base / name).exists():
+                shutil.copyfile(self.base / name, directory / name)
+
+
+def mean_weights(members: list[dict]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([member[name].float() for member in members]).mean(0) if value.is_floating_point()
+            else value for name, value in members[0].items()}
+
+
+def bucketed_batches(rows: list[list[int]], size: int, generator: random.Random) -> list[list[int]]:
+    """All rows in random batches of similar lengths, so that little is padded."""
+    order = list(range(len(rows)))
+    generator.shuffle(order)
+    batches = []
+    for start in range(0, len(order), size * 64):
+        chunk = sorted(order[start:start + size * 64], key=lambda index: len(rows[index]))
+        batches += [chunk[first:first + size] for first in range(0, len(chunk), size)]
+    generator.shuffle(batches)
+    return batches
+
+
+def add_emoji(base: Path, output: Path) -> Path:
+    """A copy of a WordPiece model that has a token for each emoji code point, alone and inside a word (`##`).
+
+    BERT's vocabulary knows next to none, so that a whole word with an emoji in it reads [UNK]. The new embeddings start
+    as the mean of those of the words of the emoji's name (CLDR, "face with tears of joy").
+    """
+    import emoji
+    from safetensors.torch import load_file, save_file
+
+    description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    if description["model"]["type"] != "WordPiece":
+        raise DatasetError(f"{base}: --add-emoji is for WordPiece tokenizers; byte-level BPE reads emoji as it is")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    state = load_file(base / "model.safetensors")
+    vocabulary: dict[str, int] = description["model"]["vocab"]
+    embeddings_name = next(name for name in state if name.endswith("embeddings.word_embeddings.weight"))
+    rows = [state[embeddings_name]]
+    names = {chr(0x1F1E6 + letter): "flag" for letter in range(26)}  # regional indicators come in pairs, a flag
+    names |= {text.replace("\ufe0f", ""): data["en"].strip(":").replace("_", " ").replace("-", " ")
+              for text, data in emoji.EMOJI_DATA.items() if "en" in data}
+    for symbol, name in sorted(names.items()):
+        if len(symbol) > 1 or symbol in vocabulary or symbol.isascii():
+            continue
+        words = tokenizer(name, add_special_tokens=False)["input_ids"]
+        row = state[embeddings_name][words].mean(0, keepdim=True)
+        for token in (symbol, f"##{symbol}"):
+            if token not in vocabulary:
+                vocabulary[token] = len(vocabulary)
+                rows.append(row)
+    state[embeddings_name] = torch.cat(rows)
+    description["truncation"] = description["padding"] = None
+    config = json.loads((base / "config.json").read_text(encoding="utf-8")) | {"vocab_size": len(vocabulary)}
+    output.mkdir(parents=True, exist_ok=True)
+    save_file(state, output / "model.safetensors", {"format": "pt"})
+    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (output / "tokenizer.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        shutil.copyfile(base / name, output / name)
+    return output
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (DatasetError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        sys.exit(2)
