@@ -21,15 +21,6 @@ public struct Prediction: Sendable, Equatable {
     public var best: Score { scores.dropFirst().reduce(scores[0]) { $1.value > $0.value ? $1 : $0 } }
 }
 
-/// A text that a model cannot take.
-public struct TextError: Error, Equatable, CustomStringConvertible {
-    /// The place of the text among those given.
-    public let index: Int
-    public let problem: String
-
-    public var description: String { "text \(index + 1) \(problem)" }
-}
-
 /// A text classifier, loaded from a model directory: texts in, labels out. Usable from concurrent code; passes run one
 /// at a time.
 public final class Classifier: Sendable {
@@ -50,8 +41,6 @@ public final class Classifier: Sendable {
         }
     }
 
-    /// A longer text, in characters (Unicode scalars), is refused.
-    public static let maximumCharacters = 100_000
     /// The tokens of one pass; more texts go through in several.
     private static let batchTokens = 1024
 
@@ -82,18 +71,7 @@ public final class Classifier: Sendable {
         model = try type.init(config, &weights)
         try weights.verifyAllUsed(except: type.ignores)
 
-        var tokenizer = try TextTokenizer.load(directory: directory.path, architecture: config.architecture)
-        guard tokenizer.largestID < config.vocabulary.value else {
-            throw InputError(
-                "config.json", "vocab_size is \(config.vocabulary.value), but the tokenizer has the id "
-                    + "\(tokenizer.largestID). Check that both come from the same model")
-        }
-        tokenizer.preparation = options.preparation ?? config.textPreparation ?? .tweet
-        tokenizer.maximumTokens = config.maximumTokens
-        guard tokenizer.prefix.count + tokenizer.suffix.count <= config.maximumTokens else {
-            throw InputError("config.json", "max_position_embeddings leaves no room for a text")
-        }
-        self.tokenizer = tokenizer
+        tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
         if let instructionSet = options.instructionSet {
             self.instructionSet = instructionSet
         } else {
@@ -107,22 +85,10 @@ public final class Classifier: Sendable {
         scratch = Mutex(EncoderScratch(config, tokens: max(Self.batchTokens, config.maximumTokens)))
     }
 
-    /// The text's tokens; throws `TextError` where it is empty or beyond `maximumCharacters`.
-    public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding {
-        guard !text.isEmpty else { throw TextError(index: index, problem: "is empty; give one or more characters") }
-        // Bytes first: counting characters takes a walk over the text.
-        if text.utf8.count > Self.maximumCharacters, text.unicodeScalars.count > Self.maximumCharacters {
-            throw TextError(
-                index: index, problem: "has \(text.unicodeScalars.count) characters; the limit is "
-                    + "\(Self.maximumCharacters), of which the model reads \(tokenizer.maximumTokens) tokens at most")
-        }
-        return tokenizer.encode(text)
-    }
-
     /// A label for each text, in order.
     public func predict(_ texts: [String]) throws -> [Prediction] {
         var encodings: [Encoding] = []
-        for (index, text) in texts.enumerated() { encodings.append(try encode(text, index: index)) }
+        for (index, text) in texts.enumerated() { encodings.append(try tokenizer.encode(text, index: index)) }
         return try predict(encodings)
     }
 

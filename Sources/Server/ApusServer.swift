@@ -118,7 +118,7 @@ public struct ApusServer: Sendable {
     private func encode(_ text: String, _ body: PredictRequest, _ index: Int) throws(RequestError) -> Encoding {
         let encoding: Encoding
         do {
-            encoding = try classifier.encode(text, index: index)
+            encoding = try classifier.tokenizer.encode(text, index: index)
         } catch {
             throw .invalid("field \"\(body.field(index))\" \(error.problem)")
         }

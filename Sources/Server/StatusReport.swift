@@ -17,7 +17,7 @@ struct StatusReport: Sendable {
             "version": .string(apusVersion),
             "limits": [
                 "max_tokens": .integer(classifier.tokenizer.maximumTokens),
-                "max_characters": .integer(Classifier.maximumCharacters),
+                "max_characters": .integer(TextTokenizer.maximumCharacters),
                 "max_body_bytes": .integer(limits.bodyBytes),
                 "max_client_batch": .integer(limits.clientBatch),
             ],

@@ -25,10 +25,15 @@ struct ModelOptions: ParsableArguments {
 
     func classifier() throws -> Classifier {
         try Classifier(
-            try ModelDirectory.resolve(model),
-            options: .init(
-                threads: threads,
-                preparation: try textPreparation.map { try TextPreparation(named: $0, by: "--text-preparation") }))
+            try ModelDirectory.resolve(model), options: .init(threads: threads, preparation: try preparation()))
+    }
+
+    func tokenizer() throws -> TextTokenizer {
+        try TextTokenizer(try ModelDirectory.resolve(model), preparation: try preparation())
+    }
+
+    private func preparation() throws -> TextPreparation? {
+        try textPreparation.map { try TextPreparation(named: $0, by: "--text-preparation") }
     }
 }
 

@@ -9,14 +9,14 @@ struct Tokenize: ParsableCommand {
     @OptionGroup var input: TextInput
 
     func run() throws {
-        let classifier = try model.classifier()
-        let tokens = classifier.tokenizer.tokensByID()
+        let tokenizer = try model.tokenizer()
+        let tokens = tokenizer.tokensByID()
         try input.forEachChunk { records, _ in
             var bytes: [UInt8] = []
             for (index, record) in records.enumerated() {
                 let encoding: Encoding
                 do {
-                    encoding = try classifier.encode(record.text, index: index)
+                    encoding = try tokenizer.encode(record.text, index: index)
                 } catch let error as TextError {
                     throw input.locate(error, in: records)
                 }

@@ -16,6 +16,15 @@ public struct Encoding: Sendable, Equatable {
     public var isTruncated: Bool { ids.count < untruncatedCount }
 }
 
+/// A text that a model cannot take.
+public struct TextError: Error, Equatable, CustomStringConvertible {
+    /// The place of the text among those given.
+    public let index: Int
+    public let problem: String
+
+    public var description: String { "text \(index + 1) \(problem)" }
+}
+
 /// A model directory's tokenizer, with the model's text preparation and its limit of tokens.
 public struct TextTokenizer: Sendable {
     let model: any SubwordModel
@@ -25,8 +34,12 @@ public struct TextTokenizer: Sendable {
     let suffix: [Int]
     private let added: [AddedTokens.Token]
 
-    public var preparation = TextPreparation.tweet
-    public var maximumTokens = Int.max
+    /// A longer text, in characters (Unicode scalars), is refused.
+    public static let maximumCharacters = 100_000
+
+    public internal(set) var preparation = TextPreparation.tweet
+    /// The most tokens of one text that the model reads, special tokens included.
+    public internal(set) var maximumTokens = Int.max
 
     init(model: any SubwordModel, added: [AddedTokens.Token], prefix: [Int], suffix: [Int]) {
         self.model = model
@@ -37,9 +50,21 @@ public struct TextTokenizer: Sendable {
     }
 
     /// The ids of `text`: prepared, with special tokens, the end cut off where it does not fit.
-    public func encode(_ text: String) -> Encoding {
+    public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding {
+        guard !text.isEmpty else { throw TextError(index: index, problem: "is empty; give one or more characters") }
+        // Bytes first: counting characters takes a walk over the text.
+        if text.utf8.count > Self.maximumCharacters, text.unicodeScalars.count > Self.maximumCharacters {
+            throw TextError(
+                index: index, problem: "has \(text.unicodeScalars.count) characters; the limit is "
+                    + "\(Self.maximumCharacters), of which the model reads \(maximumTokens) tokens at most")
+        }
+        return encodeUnchecked(Array(text.utf8))
+    }
+
+    /// As `encode`, for any valid UTF-8: empty, or however long.
+    package func encodeUnchecked(_ text: [UInt8]) -> Encoding {
         var ids = prefix
-        preparation.prepare(Array(text.utf8)).withUnsafeBufferPointer { bytes in
+        preparation.prepare(text).withUnsafeBufferPointer { bytes in
             for piece in addedTokens.split(bytes) {
                 switch piece {
                 case .token(let id): ids.append(id)

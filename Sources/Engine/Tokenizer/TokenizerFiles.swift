@@ -3,7 +3,27 @@ import Foundation
 /// A model directory's tokenizer: `tokenizer.json` where there is one, as in Transformers, else `vocab.json` with
 /// `merges.txt` (RoBERTa) or `vocab.txt` (BERT) with the special tokens' settings beside them.
 extension TextTokenizer {
-    package static func load(
+    /// The tokenizer of a model directory; it does not need the weights.
+    public init(_ directory: ModelDirectory, preparation: TextPreparation? = nil) throws(InputError) {
+        try self.init(directory, config: try ModelConfig(directory: directory.path), preparation: preparation)
+    }
+
+    /// - Parameter preparation: nil for what config.json says, which is `tweet` where it says nothing.
+    init(_ directory: ModelDirectory, config: ModelConfig, preparation: TextPreparation?) throws(InputError) {
+        self = try Self.load(directory: directory.path, architecture: config.architecture)
+        guard largestID < config.vocabulary.value else {
+            throw InputError(
+                "config.json", "vocab_size is \(config.vocabulary.value), but the tokenizer has the id \(largestID). "
+                    + "Check that both come from the same model")
+        }
+        self.preparation = preparation ?? config.textPreparation ?? .tweet
+        maximumTokens = config.maximumTokens
+        guard prefix.count + suffix.count <= maximumTokens else {
+            throw InputError("config.json", "max_position_embeddings leaves no room for a text")
+        }
+    }
+
+    private static func load(
         directory: String, architecture: ModelConfig.Architecture
     ) throws(InputError) -> TextTokenizer {
         func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(directory)/\(name)") }
