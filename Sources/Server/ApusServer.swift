@@ -138,8 +138,8 @@ public struct ApusServer: Sendable {
 }
 
 extension HTTPField.Name {
-    static let serverTiming = Self("Server-Timing")!
-    static let requestID = Self("X-Request-Id")!
+    package static let serverTiming = Self("Server-Timing")!
+    package static let requestID = Self("X-Request-Id")!
 }
 
 extension InferenceQueue.Timing {

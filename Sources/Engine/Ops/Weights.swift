@@ -52,7 +52,7 @@ package struct Weights: @unchecked Sendable {
     }
 
     /// IEEE binary16. Swift's Float16 does not exist on x86-64 Linux before AVX-512 FP16 in every toolchain.
-    static func halfToFloat(_ half: UInt16) -> Float {
+    package static func halfToFloat(_ half: UInt16) -> Float {
         let sign = UInt32(half & 0x8000) << 16
         let exponent = UInt32(half >> 10 & 0x1F)
         let mantissa = UInt32(half & 0x3FF)

@@ -104,7 +104,7 @@ public struct RecordReader: ~Copyable {
 
     private mutating func nextRow() throws(InputError) -> Record? {
         if header == nil {
-            guard let names = try nextCells() else { throw InputError(source.name, "is empty; a CSV file begins with a header") }
+            guard let names = try nextCells()?.cells else { throw InputError(source.name, "is empty; a CSV file begins with a header") }
             header = names
         }
         let names = header ?? []
@@ -113,8 +113,7 @@ public struct RecordReader: ~Copyable {
                 source.name, "has no column \"\(textField)\"; its columns are \(names.joined(separator: ", ")). "
                     + "Name the right one by --text-field")
         }
-        let start = line + 1
-        guard let cells = try nextCells() else { return nil }
+        guard let (cells, start) = try nextCells() else { return nil }
         guard cells.count == names.count else {
             throw InputError("\(source.name), line \(start)", "has \(cells.count) cells; the header has \(names.count)")
         }
@@ -123,10 +122,10 @@ public struct RecordReader: ~Copyable {
             text: cells[column], fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
     }
 
-    /// A CSV row's cells; quotes may hold commas, new lines and doubled quotes. Blank lines are passed over.
-    private mutating func nextCells() throws(InputError) -> [String]? {
+    /// A CSV row's cells and the line it begins at; quotes may hold commas, new lines and doubled quotes. Blank lines are passed over.
+    private mutating func nextCells() throws(InputError) -> (cells: [String], line: Int)? {
         line += 1
-        let start = line
+        var start = line
         var cells: [String] = []
         var cell: [UInt8] = []
         var isQuoted = false
@@ -136,7 +135,7 @@ public struct RecordReader: ~Copyable {
             guard let byte = try source.nextByte() else {
                 if isQuoted { throw InputError("\(source.name), line \(start)", "has a quote that is not closed") }
                 if cells.isEmpty, cell.isEmpty, !wasQuoted { return nil }
-                return cells + [try string(cell, start)]
+                return (cells + [try string(cell, start)], start)
             }
             size += 1
             guard size <= Self.maximumLine else {
@@ -164,9 +163,10 @@ public struct RecordReader: ~Copyable {
                 if cell.last == 0x0D, !wasQuoted || cell.count > 0 { cell.removeLast() }
                 if cells.isEmpty, cell.isEmpty, !wasQuoted {
                     line += 1
+                    start = line
                     continue
                 }
-                return cells + [try string(cell, start)]
+                return (cells + [try string(cell, start)], start)
             default: cell.append(byte)
             }
         }

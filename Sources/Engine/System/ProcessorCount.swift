@@ -17,7 +17,7 @@ public enum ProcessorCount {
     }
 
     /// The quota of control groups version 2 (`cpu.max`: "quota period") or 1, in processors; nil where there is none.
-    static func quota(root: String = "/sys/fs/cgroup", membership: String = "/proc/self/cgroup") -> Int? {
+    package static func quota(root: String = "/sys/fs/cgroup", membership: String = "/proc/self/cgroup") -> Int? {
         func text(_ path: String) -> String? {
             (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
         }

@@ -54,7 +54,7 @@ APUS_INLINE lanes16 lanes_from_bits(lanes16_bits bits) {
 
 APUS_INLINE lanes16 lanes_fma(lanes16 a, lanes16 b, lanes16 c) { return __builtin_elementwise_fma(a, b, c); }
 
-/// The larger one; b where either is NaN.
+/// The larger or smaller one; b where either is NaN.
 APUS_INLINE lanes16 lanes_max(lanes16 a, lanes16 b) { return a > b ? a : b; }
 APUS_INLINE lanes16 lanes_min(lanes16 a, lanes16 b) { return a < b ? a : b; }
 
@@ -74,9 +74,11 @@ APUS_INLINE float lanes_largest(lanes16 v) {
     return part[0];
 }
 
-/// exp(x), relative error under 2e-7; x is clamped to [−87, 88]. Cephes' expf: x = n·ln 2 + r, a polynomial in r, 2ⁿ.
+/// exp(x), relative error under 2e-7; 0 under −87, no larger than exp(88), NaN for NaN.
+/// Cephes' expf: x = n·ln 2 + r, a polynomial in r, 2ⁿ.
 APUS_INLINE lanes16 lanes_exp(lanes16 x) {
-    x = lanes_min(lanes_max(x, (lanes16)-87.0f), (lanes16)88.0f);
+    lanes16 unbounded = x;
+    x = lanes_min((lanes16)88.0f, lanes_max((lanes16)-87.0f, x)); // in this order, NaN stays
     const lanes16 round = (lanes16)12582912.0f; // 1.5 · 2²³: adding it leaves the nearest integer in the low bits
     lanes16 shifted = lanes_fma(x, (lanes16)1.44269504088896341f, round);
     lanes16 n = shifted - round;
@@ -90,7 +92,7 @@ APUS_INLINE lanes16 lanes_exp(lanes16 x) {
     p = lanes_fma(p, r, (lanes16)5.0000001201e-1f);
     p = lanes_fma(p, r * r, r + 1.0f);
     lanes16_bits exponent = (lanes_to_bits(shifted) - lanes_to_bits(round) + 127) << 23;
-    return p * lanes_from_bits(exponent);
+    return unbounded < -87.0f ? (lanes16)0.0f : p * lanes_from_bits(exponent);
 }
 
 /// erfc(z) for z ≥ 0, relative error under 1.2e-7 before rounding: Chebyshev fit, Numerical Recipes (2nd ed.), 6.2.

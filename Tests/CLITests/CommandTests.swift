@@ -1,0 +1,197 @@
+import Engine
+import Foundation
+import Testing
+
+/// The real binary, as a shell would run it.
+struct Command {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    static let binary = Bundle.main.bundleURL.appendingPathComponent("apus").path
+
+    init(_ arguments: String..., input: [UInt8] = [], environment: [String: String] = [:]) throws {
+        try self.init(arguments, input: input, environment: environment)
+    }
+
+    init(_ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:]) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.binary)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
+        (process.standardInput, process.standardOutput, process.standardError) = (stdin, stdout, stderr)
+        try process.run()
+        DispatchQueue.global().async {
+            try? stdin.fileHandleForWriting.write(contentsOf: Data(input))
+            try? stdin.fileHandleForWriting.close()
+        }
+        let errors = Pipe.reading(stderr)
+        output = String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        self.errors = errors()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit, "the process must not crash")
+        status = process.terminationStatus
+    }
+}
+
+extension Pipe {
+    /// Reads to the end beside the caller, so that neither pipe can fill up.
+    fileprivate static func reading(_ pipe: Pipe) -> () -> String {
+        let box = Box()
+        let group = DispatchGroup()
+        DispatchQueue.global().async(group: group) { box.data = pipe.fileHandleForReading.readDataToEndOfFile() }
+        return {
+            group.wait()
+            return String(decoding: box.data, as: UTF8.self)
+        }
+    }
+
+    private final class Box: @unchecked Sendable { var data = Data() }
+}
+
+@Suite struct CommandTests {
+    private func json(_ line: some StringProtocol) throws -> JSONValue { try JSONValue(parsing: Array(line.utf8)) }
+
+    @Test func `predict labels texts given as arguments`() throws {
+        let command = try Command("predict", "I love MLOps", "I hate this")
+        #expect(command.status == 0 && command.errors.isEmpty)
+        let lines = command.output.split(separator: "\n").map { $0.split(separator: "\t") }
+        #expect(lines.map { $0[0] } == ["positive", "negative"])
+        #expect(lines.map { $0[2] } == ["I love MLOps", "I hate this"])
+    }
+
+    @Test func `predict keeps a JSON record's other fields`() throws {
+        let input = #"{"id": 1.50, "text": "I love it", "user": {"a": [1]}}"# + "\n"
+        let command = try Command("predict", "--input", "-", "--input-format", "jsonl", input: Array(input.utf8))
+        #expect(command.status == 0)
+        let record = try json(command.output)
+        #expect(record["text"] == "I love it" && record["label"] == "positive")
+        #expect(record["score"] == record["scores"]?["positive"])
+        #expect(command.output.contains(#""id":1.50,"user":{"a": [1]}"#))
+    }
+
+    @Test func `predict turns CSV into CSV with the columns that were there`() throws {
+        let input = "id,tweet\n7,\"I love \"\"this\"\",\nreally\"\n"
+        let command = try Command(
+            "predict", "--input", "-", "--input-format", "csv", "--text-field", "tweet", input: Array(input.utf8))
+        #expect(command.status == 0)
+        #expect(command.output.hasPrefix("id,tweet,label,score,score_negative,score_neutral,score_positive\n7,\"I love \"\"this\"\",\nreally\",positive,0."))
+    }
+
+    @Test func `predict streams: a slow writer sees each text answered at once`() throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Command.binary)
+        process.arguments = ["predict"]
+        let (stdin, stdout) = (Pipe(), Pipe())
+        (process.standardInput, process.standardOutput) = (stdin, stdout)
+        try process.run()
+        for word in ["good", "bad"] {
+            try stdin.fileHandleForWriting.write(contentsOf: Data("\(word)\n".utf8))
+            let answer = String(decoding: stdout.fileHandleForReading.availableData, as: UTF8.self)
+            #expect(answer.hasSuffix("\t\(word)\n"))
+        }
+        try stdin.fileHandleForWriting.close()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+    }
+
+    @Test func `tokenize shows ids and tokens as the model sees them`() throws {
+        let command = try Command("tokenize", "@bob I love MLOps 😂")
+        #expect(command.status == 0)
+        let line = try json(command.output)
+        #expect(line["tokens"] == ["[CLS]", "@", "user", "i", "love", "ml", "##ops", "😂", "[SEP]"])
+        #expect(line["ids"]?.array?.count == 9)
+    }
+
+    @Test func `evaluate writes its report and exits 1 where the gate is missed`() throws {
+        let folder = NSTemporaryDirectory() + "apus-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let rows = ["I love it,positive", "I hate it,negative", "Monday at noon,neutral", "so good,negative"]
+        try ("text,label\n" + rows.joined(separator: "\n") + "\n").write(toFile: folder + "/data.csv", atomically: true, encoding: .utf8)
+
+        let passed = try Command("evaluate", "--dataset", folder + "/data.csv", "--min-accuracy", "0.6", "--report", folder + "/report.json")
+        #expect(passed.status == 0, "\(passed.errors)")
+        let report = try json(try String(contentsOfFile: folder + "/report.json", encoding: .utf8))
+        #expect(report["accuracy"] == .number(0.75) && report["examples"] == 4)
+        #expect(report["gate"] == ["passed": true, "failures": []])
+        #expect(report["confusion_matrix"] == [[1, 0, 1], [0, 1, 0], [0, 0, 1]])
+        #expect(report["per_class"]?["positive"]?["precision"] == .number(0.5))
+        #expect(report["reference"] == .null)
+
+        let failed = try Command("evaluate", "--dataset", folder + "/data.csv", "--min-accuracy", "0.9")
+        #expect(failed.status == 1)
+        #expect(failed.errors == "apus: the gate failed: accuracy 0.75 is under the minimum 0.9\n")
+    }
+
+    @Test(arguments: [
+        (["predict", "--model", "/none", "a"], "/none: this model directory does not exist"),
+        (["predict", ""], "text 1: the text is empty"), (["predict", "--input", "/none"], "/none: cannot be opened"),
+        (["evaluate", "--dataset", "/none"], "/none: this data set does not exist"),
+        (["predict", "--text-preparation", "upper", "a"], "--text-preparation: text preparation \"upper\" is unknown"),
+        (["evaluate", "--dataset", "/", "--report", "/none/x"], "cannot be opened"),
+    ])
+    func `a bad input is one line and exit code 2`(_ arguments: [String], _ expected: String) throws {
+        let command = try Command(arguments)
+        #expect(command.status == 2)
+        #expect(command.errors.contains(expected) && command.errors.split(separator: "\n").count == 1, "\(command.errors)")
+        #expect(command.output.isEmpty)
+    }
+
+    @Test func `bad texts on standard input are one line and exit code 2, after the answers before them`() throws {
+        let invalid = try Command("predict", input: Array("fine\n".utf8) + [0x61, 0xFF, 0x0A])
+        #expect(invalid.status == 2)
+        #expect(invalid.errors == "apus: standard input, line 2: is not valid UTF-8; convert the file, for example with iconv\n")
+        #expect(invalid.output.hasSuffix("\tfine\n"))
+        let long = try Command("predict", input: [UInt8](repeating: 0x61, count: 1_000_000))
+        #expect(long.status == 2)
+        #expect(long.errors.hasPrefix("apus: standard input, line 1: the text has 1000000 characters; the limit is 100000"))
+        let empty = try Command("predict", input: Array("\n".utf8))
+        #expect(empty.status == 2)
+        let json = try Command("predict", "--input-format", "jsonl", input: Array("{\"txt\": 1}\n".utf8))
+        #expect(json.status == 2)
+    }
+
+    @Test func `a wrong use is exit code 64`() throws {
+        for arguments in [["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"], ["serve", "--port", "70000"]] {
+            #expect(try Command(arguments).status == 64, "\(arguments)")
+        }
+        #expect(try Command("--version").output == apusVersion + "\n")
+    }
+
+    @Test func `an unknown instruction set is exit code 2 and a known one works`() throws {
+        #expect(try Command("predict", "a", environment: ["APUS_FORCE_ISA": "mmx"]).status == 2)
+        for available in InstructionSet.available {
+            let command = try Command("predict", "I love it", environment: ["APUS_FORCE_ISA": available.name])
+            #expect(command.output.hasPrefix("positive"))
+        }
+    }
+
+    @Test func `serve opens its port, answers, and leaves on SIGTERM with status 0`() async throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Command.binary)
+        process.arguments = ["serve", "--port", "0"]
+        let stderr = Pipe()
+        process.standardError = stderr
+        try process.run()
+        var log = ""
+        while !log.contains("http://127.0.0.1:"), process.isRunning {
+            log += String(decoding: stderr.fileHandleForReading.availableData, as: UTF8.self)
+        }
+        let port = try #require(log.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/)).1
+        let curl = Process()
+        curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        curl.arguments = ["curl", "-s", "-H", "Content-Type: application/json", "-d", #"{"text":"I love MLOps"}"#, "http://127.0.0.1:\(port)/predict"]
+        let output = Pipe()
+        curl.standardOutput = output
+        try curl.run()
+        #expect(try json(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))["label"] == "positive")
+        let second = try Command("serve", "--port", "\(port)")
+        #expect(second.status == 2)
+        #expect(second.errors.contains("127.0.0.1:\(port): cannot be listened on"), "\(second.errors)")
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    }
+}

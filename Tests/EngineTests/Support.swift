@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+import Engine
+
+/// Where the tests' files are.
+enum Fixtures {
+    static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures").path
+
+    static let models = ["roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer"]
+
+    static func model(_ name: String) -> String { "\(directory)/models/\(name)" }
+
+    static func json(_ path: String) throws -> JSONValue { try JSONValue(parsing: bytes(path)) }
+
+    static func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+
+    /// The data of shared/data/README.md: `APUS_DATA`, else beside the checkout; nil where it is not there.
+    static let data: String? = {
+        let beside = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../shared/data")
+        let path = ProcessInfo.processInfo.environment["APUS_DATA"] ?? beside.standardizedFileURL.path
+        return FileManager.default.fileExists(atPath: path + "/tweeteval-sentiment/test_text.txt") ? path : nil
+    }()
+
+    /// The data, or the test ends as skipped.
+    static func requireData() throws -> String {
+        guard let data else { try Test.cancel("APUS_DATA has no tweeteval-sentiment; see README.md") }
+        return data
+    }
+}
+
+/// A folder of its own for one test, removed afterwards.
+final class TemporaryDirectory {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "apus-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    /// A copy of a fixture model, to be damaged.
+    convenience init(model: String) throws {
+        try self.init()
+        for file in try FileManager.default.contentsOfDirectory(atPath: Fixtures.model(model)) {
+            try FileManager.default.copyItem(atPath: "\(Fixtures.model(model))/\(file)", toPath: "\(path)/\(file)")
+        }
+    }
+
+    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)"))) }
+
+    func write(_ bytes: [UInt8], to name: String) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+    }
+
+    func write(_ text: String, to name: String) throws { try write(Array(text.utf8), to: name) }
+
+    func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
+
+    /// Replaces a setting of config.json; nil takes it out.
+    func setConfig(_ name: String, _ value: JSONValue?) throws {
+        let members = try #require(try JSONValue(parsing: read("config.json")).object).filter { $0.name != name }
+        let changed = JSONValue.object(members + (value.map { [.init(name, $0)] } ?? []))
+        try write(changed.serialized(), to: "config.json")
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// The one error that `body` must throw, as a person reads it.
+func message(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return "(no error)"
+    } catch {
+        #expect(error is InputError || error is TextError, "\(error)")
+        return "\(error)"
+    }
+}

@@ -1,0 +1,135 @@
+import Engine
+import Foundation
+import Testing
+
+/// Token ids against those of Hugging Face's `tokenizers`, written by tools/make_reference.py.
+@Suite struct TokenizerTests {
+    enum Kind: String, CaseIterable, Sendable { case roberta, bert }
+
+    private static let reference = Result { try Fixtures.json(Fixtures.directory + "/tokenizer_reference.json") }
+
+    private func reference(_ kind: Kind) throws -> JSONValue {
+        try #require(try Self.reference.get()[kind.rawValue])
+    }
+
+    /// RoBERTa's own files of the test data; BERT's are the shipped model's.
+    private func tokenizer(_ kind: Kind, preparation: TextPreparation = .tweet) throws -> TextTokenizer {
+        guard kind == .roberta else {
+            return try TextTokenizer(try ModelDirectory.shipped(), preparation: preparation)
+        }
+        let files = try Fixtures.requireData() + "/roberta-base-tokenizer"
+        let directory = try TemporaryDirectory()
+        for name in ["vocab.json", "merges.txt"] {
+            try FileManager.default.copyItem(atPath: "\(files)/\(name)", toPath: "\(directory.path)/\(name)")
+        }
+        try directory.write(#"{"mask_token": {"content": "<mask>", "lstrip": true}}"#, to: "special_tokens_map.json")
+        try directory.write(
+            """
+            {"architectures": ["RobertaForSequenceClassification"], "hidden_size": 768, "intermediate_size": 3072,
+             "vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "layer_norm_eps": 1e-5, "hidden_act": "gelu"}
+            """, to: "config.json")
+        return try TextTokenizer(try ModelDirectory(path: directory.path), preparation: preparation)
+    }
+
+    @Test(arguments: Kind.allCases, [TextPreparation.tweet, .none])
+    func `nasty texts get the library's ids`(_ kind: Kind, _ preparation: TextPreparation) throws {
+        let tokenizer = try tokenizer(kind, preparation: preparation)
+        let lines = try Fixtures.bytes(Fixtures.directory + "/nasty_texts.jsonl").split(separator: 0x0A)
+        let expected = try #require(try reference(kind)[preparation == .tweet ? "nasty" : "nasty_unprepared"]?.array)
+        #expect(lines.count == expected.count && lines.count > 200)
+        for (index, (line, ids)) in zip(lines, expected).enumerated() {
+            let text = try #require(try JSONValue(parsing: Array(line))["text"]?.string)
+            let encoding = tokenizer.encodeUnchecked(Array(text.utf8))
+            #expect(encoding.ids == ids.array?.compactMap(\.integer), "line \(index + 1)")
+        }
+    }
+
+    /// FNV-1a, 64 bits: the digest of the reference.
+    private struct Digest {
+        var value: UInt64 = 0xcbf2_9ce4_8422_2325
+
+        mutating func add(_ ids: [Int]) {
+            for id in ids + [0xFFFF_FFFF] {
+                for shift in [0, 8, 16, 24] { value = (value ^ UInt64(id >> shift & 0xFF)) &* 0x100_0000_01b3 }
+            }
+        }
+
+        var hexadecimal: String { String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16)) }
+    }
+
+    @Test(arguments: Kind.allCases, ["train", "val", "test"])
+    func `every text of TweetEval gets the library's ids`(_ kind: Kind, _ split: String) throws {
+        let data = try Fixtures.requireData()
+        let tokenizer = try tokenizer(kind)
+        var lines = try Fixtures.bytes("\(data)/tweeteval-sentiment/\(split)_text.txt").split(separator: 0x0A, omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        let expected = try #require(try reference(kind)["tweeteval"]?[split])
+        #expect(lines.count == expected["texts"]?.integer)
+        var tokens = 0
+        for (chunk, digest) in try #require(expected["digests"]?.array).enumerated() {
+            var found = Digest()
+            for line in lines[(500 * chunk)..<min(500 * (chunk + 1), lines.count)] {
+                let ids = tokenizer.encodeUnchecked(Array(line)).ids
+                tokens += ids.count
+                found.add(ids)
+            }
+            #expect(found.hexadecimal == digest.string, "texts \(500 * chunk + 1) to \(500 * (chunk + 1))")
+        }
+        #expect(tokens == expected["tokens"]?.integer)
+    }
+
+    @Test(arguments: Kind.allCases)
+    func `every Unicode scalar gets the library's ids, between letters and before a digit`(_ kind: Kind) throws {
+        let tokenizer = try tokenizer(kind, preparation: .none)
+        let expected = try #require(try reference(kind)["scalars"]?.array)
+        #expect(expected.count == 272)
+        for (chunk, digest) in expected.enumerated() {
+            var found = Digest()
+            for code in UInt32(4096 * chunk)..<UInt32(4096 * (chunk + 1)) {
+                guard let scalar = Unicode.Scalar(code) else { continue }
+                found.add(tokenizer.encodeUnchecked(Array("a\(scalar)b 1\(scalar)".utf8)).ids)
+            }
+            #expect(found.hexadecimal == digest.string, "U+\(String(4096 * chunk, radix: 16)) and on")
+        }
+    }
+
+    @Test(arguments: Fixtures.models)
+    func `vocab.txt, vocab.json and merges.txt give the library's ids`(_ name: String) throws {
+        let tokenizer = try TextTokenizer(try ModelDirectory(path: Fixtures.model(name)), preparation: TextPreparation.none)
+        let texts = try #require(try Fixtures.json(Fixtures.model(name) + "/reference.json")["texts"]?.array)
+        #expect(!texts.isEmpty)
+        for text in texts {
+            let encoding = try tokenizer.encode(try #require(text["text"]?.string))
+            #expect(encoding.ids == text["ids"]?.array?.compactMap(\.integer))
+        }
+    }
+
+    @Test func `10,000 characters without a space take no quadratic time and 100,000 still pass`() throws {
+        let tokenizer = try TextTokenizer(try ModelDirectory(path: Fixtures.model("roberta-tiny")))
+        for text in [String(repeating: "a", count: 100_000), String(repeating: "ab", count: 50_000)] {
+            let encoding = try tokenizer.encode(text)
+            #expect(encoding.isTruncated)
+            #expect(encoding.ids.count == tokenizer.maximumTokens)
+        }
+    }
+
+    @Test func `a text that is empty or beyond the limit is refused with the figures`() throws {
+        let tokenizer = try TextTokenizer(try ModelDirectory.shipped())
+        #expect(message { _ = try tokenizer.encode("") } == "text 1 is empty; give one or more characters")
+        #expect(
+            message { _ = try tokenizer.encode(String(repeating: "é", count: 1_000_000), index: 2) }
+                == "text 3 has 1000000 characters; the limit is 100000, of which the model reads 512 tokens at most")
+    }
+
+    @Test(arguments: [
+        ("@somebody hi", "@user hi"), ("@ hi", "@ hi"), ("a@b", "a@b"), ("see https://x.y/z now", "see http now"),
+        ("httpfoo", "http"), (" http", " http"), ("x\t@y", "x\t@y"), ("  @a  @b ", "  @user  @user "), ("", ""),
+        ("\u{301}@x", "\u{301}@x"), (" \u{301}", " \u{301}"), ("@\u{301}", "@user"), ("http\u{301}", "http"),
+    ])
+    func `a tweet is prepared as the model card says`(_ text: String, _ expected: String) throws {
+        let prepared = try TextTokenizer(try ModelDirectory(path: Fixtures.model("roberta-tiny")))
+        let plain = try TextTokenizer(try ModelDirectory(path: Fixtures.model("roberta-tiny")), preparation: TextPreparation.none)
+        #expect(prepared.encodeUnchecked(Array(text.utf8)) == plain.encodeUnchecked(Array(expected.utf8)))
+    }
+}

@@ -1,0 +1,195 @@
+import Engine
+import Foundation
+import Hummingbird
+import HTTPTypes
+import HummingbirdTesting
+import Logging
+import NIOCore
+import Testing
+
+import Server
+
+@Suite struct ServerTests {
+    private static let classifier = Result { try Classifier(try ModelDirectory.shipped()) }
+
+    /// Runs `body` against a server on a real port.
+    private func serve(
+        _ limits: ServerLimits = ServerLimits(), _ body: @escaping @Sendable (any TestClientProtocol) async throws -> Void
+    ) async throws {
+        let server = ApusServer(classifier: try Self.classifier.get(), limits: limits)
+        try await server.application().test(.live) { try await body($0) }
+    }
+
+    private func post(
+        _ client: any TestClientProtocol, _ body: String, to path: String = "/predict", type: String? = "application/json"
+    ) async throws -> (status: Int, json: JSONValue, headers: HTTPFields) {
+        var headers = HTTPFields()
+        headers[.contentType] = type
+        let response = try await client.execute(uri: path, method: .post, headers: headers, body: ByteBuffer(string: body))
+        let json = try JSONValue(parsing: Array(response.body.readableBytesView))
+        return (response.status.code, json, response.headers)
+    }
+
+    @Test func `a text is answered by its label, its score and all scores`() async throws {
+        try await serve { client in
+            for path in ["/predict", "/"] {
+                let (status, json, headers) = try await post(client, #"{"text":"I love MLOps"}"#, to: path)
+                #expect(status == 200)
+                #expect(json["label"] == "positive")
+                let scores = try #require(json["scores"]?.object)
+                #expect(scores.map(\.name) == ["negative", "neutral", "positive"])
+                #expect(json["score"] == json["scores"]?["positive"])
+                #expect(abs(scores.compactMap(\.value.double).reduce(0, +) - 1) < 1e-5)
+                #expect(headers[.contentType]?.hasPrefix("application/json") == true)
+            }
+        }
+    }
+
+    @Test func `texts are answered in order, one prediction each`() async throws {
+        try await serve { client in
+            let (status, json, _) = try await post(client, #"{"texts":["I hate this","I love this","Monday at noon"]}"#)
+            #expect(status == 200)
+            #expect(json["predictions"]?.array?.map { $0["label"] } == ["negative", "positive", "neutral"])
+        }
+    }
+
+    @Test func `inputs are answered as text-embeddings-inference and the Hugging Face client expect`() async throws {
+        try await serve { client in
+            let single = try await post(client, #"{"inputs":"I love MLOps"}"#).json
+            #expect(single.array?.map { $0["label"]?.string }.count == 3)
+            #expect(single.array?.first?["label"] == "positive")
+            let scores = single.array?.compactMap { $0["score"]?.double } ?? []
+            #expect(scores == scores.sorted(by: >))
+
+            for body in [#"{"inputs":["good","bad"]}"#, #"{"inputs":[["good"],["bad"]]}"#] {
+                let several = try await post(client, body).json
+                #expect(several.array?.map { $0.array?.first?["label"] } == ["positive", "negative"])
+            }
+            let nested = try await post(client, #"{"inputs":"good","parameters":{"top_k":2}}"#).json
+            #expect(nested.array?.count == 1)
+            #expect(nested.array?[0].array?.count == 2)
+            let logits = try await post(client, #"{"inputs":"good","parameters":{"function_to_apply":"none"}}"#).json
+            #expect(logits.array?[0].array?.contains { ($0["score"]?.double ?? 0) < 0 } == true)
+        }
+    }
+
+    @Test(arguments: [
+        ("{", 400, "malformed_json", "the body is not JSON"), ("", 400, "malformed_json", "the body is not JSON"),
+        ("[]", 422, "invalid_request", "the body is an array"), ("{}", 422, "invalid_request", "none of the fields"),
+        (#"{"text":""}"#, 422, "invalid_request", "field \"text\" is empty"),
+        (#"{"text":7}"#, 422, "invalid_request", "field \"text\" is a number; it must be a string"),
+        (#"{"text":null}"#, 422, "invalid_request", "field \"text\" is null"),
+        (#"{"text":"a","texts":["b"]}"#, 422, "invalid_request", "text and texts"),
+        (#"{"texts":"a"}"#, 422, "invalid_request", "field \"texts\" is a string"),
+        (#"{"texts":[]}"#, 422, "invalid_request", "field \"texts\" is empty"),
+        (#"{"texts":["a",""]}"#, 422, "invalid_request", "field \"texts[1]\" is empty"),
+        (#"{"inputs":[["a","b"]]}"#, 422, "invalid_request", "sentence pairs are not supported"),
+        (#"{"inputs":"a","parameters":{"top_k":0}}"#, 422, "invalid_request", "parameters.top_k"),
+        (#"{"inputs":"a","parameters":{"function_to_apply":"max"}}"#, 422, "invalid_request", "softmax, sigmoid, none"),
+        (#"{"text":"a","truncate":1}"#, 422, "invalid_request", "field \"truncate\" is a number"),
+    ])
+    func `a request that is wrong is told what is wrong`(_ body: String, _ code: Int, _ type: String, _ expected: String) async throws {
+        try await serve { client in
+            let (status, json, headers) = try await post(client, body)
+            #expect(status == code)
+            #expect(json["error"]?["type"]?.string == type)
+            #expect(json["error"]?["message"]?.string?.contains(expected) == true, "\(json)")
+            #expect(headers[.requestID] != nil)
+        }
+    }
+
+    @Test func `a text beyond the limits is refused with the limit and the length, or cut off`() async throws {
+        try await serve { client in
+            let million = String(repeating: "a", count: 1_000_000)
+            let refused = try await post(client, "{\"text\":\"\(million)\"}")
+            #expect(refused.status == 422)
+            #expect(refused.json["error"]?["message"]?.string?.contains("has 1000000 characters; the limit is 100000") == true)
+
+            let long = String(repeating: "so good ", count: 1000)
+            #expect(try await post(client, "{\"text\":\"\(long)\"}").json["label"] == "positive")
+            let strict = try await post(client, "{\"text\":\"\(long)\",\"truncate\":false}")
+            #expect(strict.status == 422)
+            #expect(strict.json["error"]?["message"]?.string?.contains("has 2002 tokens; the limit is 512") == true, "\(strict.json)")
+        }
+    }
+
+    @Test func `a body or a batch beyond its limit is a 413, with the limit`() async throws {
+        try await serve(ServerLimits(bodyBytes: 100, clientBatch: 2)) { client in
+            let body = try await post(client, "{\"text\":\"\(String(repeating: "a", count: 200))\"}")
+            #expect(body.status == 413)
+            #expect(body.json["error"]?["message"]?.string?.contains("limit of 100 bytes") == true)
+            let batch = try await post(client, #"{"texts":["a","b","c"]}"#)
+            #expect(batch.status == 413)
+            #expect(batch.json["error"]?["message"]?.string == "field \"texts\" has 3 texts; the limit is 2")
+        }
+    }
+
+    @Test func `a wrong path, method or content type has its own status`() async throws {
+        try await serve { client in
+            #expect(try await post(client, "{}", to: "/nothing").status == 404)
+            let wrongMethod = try await post(client, "{}", to: "/status")
+            #expect(wrongMethod.status == 405)
+            #expect(wrongMethod.headers[.allow] == "GET, HEAD")
+            #expect(try await client.execute(uri: "/predict", method: .get) { $0.status } == .methodNotAllowed)
+            let form = try await post(client, "text=a", type: "application/x-www-form-urlencoded")
+            #expect(form.status == 415)
+            #expect(form.json["error"]?["message"]?.string?.contains("application/x-www-form-urlencoded") == true)
+            #expect(try await post(client, #"{"text":"a"}"#, type: "application/json; charset=utf-8").status == 200)
+            #expect(try await post(client, #"{"text":"a"}"#, type: nil).status == 200)
+        }
+    }
+
+    @Test func `every answer has a request id and a timing in milliseconds`() async throws {
+        try await serve { client in
+            let headers: HTTPFields = [.contentType: "application/json", .requestID: "my-id-1"]
+            let response = try await client.execute(uri: "/predict", method: .post, headers: headers, body: ByteBuffer(string: #"{"text":"a"}"#))
+            #expect(response.headers[.requestID] == "my-id-1")
+            let timing = try #require(response.headers[.serverTiming])
+            #expect(timing.wholeMatch(of: /tokenize;dur=\d+\.\d{3}, queue;dur=\d+\.\d{3}, infer;dur=\d+\.\d{3}/) != nil, "\(timing)")
+            let other = try await client.execute(uri: "/status", method: .get)
+            #expect(other.headers[.requestID]?.count == 36)
+        }
+    }
+
+    @Test func `status tells the model's facts and health is up`() async throws {
+        try await serve { client in
+            let response = try await client.execute(uri: "/status", method: .get)
+            let status = try JSONValue(parsing: Array(response.body.readableBytesView))
+            #expect(status["architecture"] == "BertForSequenceClassification")
+            #expect(status["labels"] == ["negative", "neutral", "positive"])
+            #expect(status["weights_sha256"]?.string?.count == 64)
+            #expect(status["limits"]?["max_tokens"] == 512)
+            #expect((status["uptime_seconds"]?.double ?? -1) >= 0)
+            for path in ["/health/live", "/health/ready"] {
+                let status = try await client.execute(uri: path, method: .get) { $0.status }
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    @Test func `lone surrogates, emoji and right-to-left text are answered`() async throws {
+        try await serve { client in
+            for text in [#"cut \ud83d"#, #"\ud83d\ude00"#, "مرحبا", #"\u0000"#, "[SEP][CLS]", " "] {
+                let status = try await post(client, "{\"text\":\"\(text)\"}").status
+                #expect(status == 200, "\(text)")
+            }
+        }
+    }
+
+    @Test func `many clients at once each get their own answer`() async throws {
+        let texts = ["I love it", "I hate it", "Monday at noon", "great great great", "awful", "the report is here"]
+        let expected = try Self.classifier.get().predict(texts).map(\.best.label)
+        try await serve { client in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<120 {
+                    group.addTask {
+                        let text = texts[index % texts.count]
+                        let answer = try await post(client, "{\"text\":\"\(text)\"}").json
+                        #expect(answer["label"]?.string == expected[index % texts.count])
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+}
