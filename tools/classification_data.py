@@ -1,9 +1,7 @@
-"""Data sets in the forms that `apus evaluate` takes, and the text preparation of the model card."""
+"""Data sets in TweetEval's form, and the text preparation of the model card."""
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,44 +26,31 @@ def prepare(text: str) -> str:
 
 
 def label_names(dataset: Path) -> list[str]:
-    """The labels in the order of their numbers, from `mapping.txt`; from the labels found, sorted, in a single file."""
-    if dataset.is_dir():
-        rows = [line.split("\t") for line in _lines(dataset / "mapping.txt")]
-        return [name for _, name in sorted((int(number), name) for number, name in rows)]
-    return sorted({label for _, label in _records(dataset)})
+    """The labels of `mapping.txt` (`0<tab>negative` a line) in the order of their numbers."""
+    names: dict[int, str] = {}
+    for number, line in enumerate(read_lines(dataset / "mapping.txt"), 1):
+        label, _, name = line.partition("\t")
+        if not label.isdecimal() or not name:
+            raise DatasetError(f"{dataset / 'mapping.txt'}, line {number}: {line!r} is not a number, a tab and a label")
+        names[int(label)] = name
+    if sorted(names) != list(range(len(names))):
+        raise DatasetError(f"{dataset / 'mapping.txt'}: the labels' numbers are {sorted(names)}; they must count from 0")
+    return [names[number] for number in range(len(names))]
 
 
 def load_split(dataset: Path, split: str, labels: list[str]) -> Split:
-    """One split of a TweetEval directory (`SPLIT_text.txt`, `SPLIT_labels.txt`), or all of a `.jsonl` or `.csv` file."""
-    if not dataset.is_dir():
-        records = _records(dataset)
-        unknown = {label for _, label in records} - set(labels)
-        if unknown:
-            raise DatasetError(f"{dataset}: label {sorted(unknown)[0]!r} is not one of {labels}")
-        return Split([text for text, _ in records], [labels.index(label) for _, label in records])
-    texts = _lines(dataset / f"{split}_text.txt")
-    numbers = [int(line) for line in _lines(dataset / f"{split}_labels.txt")]
+    """`SPLIT_text.txt` and `SPLIT_labels.txt`, a text and a label's number a line."""
+    texts = read_lines(dataset / f"{split}_text.txt")
+    numbers = read_lines(dataset / f"{split}_labels.txt")
     if len(texts) != len(numbers):
         raise DatasetError(f"{dataset}: {split}_text.txt has {len(texts)} lines, {split}_labels.txt has {len(numbers)}")
-    return Split(texts, numbers)
+    known = {str(number) for number in range(len(labels))}
+    for line, number in enumerate(numbers, 1):
+        if number not in known:
+            raise DatasetError(f"{dataset}/{split}_labels.txt, line {line}: {number!r} is not in mapping.txt")
+    return Split(texts, [int(number) for number in numbers])
 
 
-def _lines(path: Path) -> list[str]:
-    # Only \n ends a line: a tweet may hold U+2028 or U+0085, at which str.splitlines would cut it.
-    text = path.read_text(encoding="utf-8")
-    return text.removesuffix("\n").split("\n")
-
-
-def _records(path: Path) -> list[tuple[str, str]]:
-    if path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in _lines(path)]
-    elif path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    else:
-        raise DatasetError(f"{path}: a data set is a directory in TweetEval's form, a .jsonl or a .csv file")
-    for number, row in enumerate(rows, 1):
-        for field in ("text", "label"):
-            if not isinstance(row.get(field), str):
-                raise DatasetError(f"{path}: record {number} has no text in field {field!r}")
-    return [(row["text"], row["label"]) for row in rows]
+def read_lines(path: Path) -> list[str]:
+    """Lines that end at \\n only: a tweet may hold U+2028 or U+0085, at which str.splitlines would cut it."""
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

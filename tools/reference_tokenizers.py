@@ -17,7 +17,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, RobertaConfig  # noqa: E402
 
-from classification_data import label_names, load_split  # noqa: E402
+from classification_data import read_lines  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = REPOSITORY / "Tests/EngineTests/Fixtures"
@@ -93,4 +93,4 @@ def nasty_texts() -> list[str]:
 
 
 def tweets(split: str) -> list[str]:
-    return load_split(TWEETEVAL, split, label_names(TWEETEVAL)).texts
+    return read_lines(TWEETEVAL / f"{split}_text.txt")

@@ -30,12 +30,13 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 import int8_checkpoint
 from classification_data import DatasetError, Split, label_names, load_split, prepare
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+                   "vocab.txt")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--base", required=True, help="a model directory (or a Hub id) as Hugging Face writes it")
+    parser.add_argument("--base", required=True, type=Path, help="a model directory as Hugging Face writes it")
     parser.add_argument("--dataset", required=True, type=Path, help="a directory in TweetEval's form")
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--work", type=Path, help="checkpoints to resume from (default: OUTPUT.work)")
@@ -69,10 +70,11 @@ def main() -> int:
               f"{arguments.min_accuracy}. Nothing was written to {arguments.output}.", file=sys.stderr)
         return 1
     config = trainer.model.config.to_diff_dict() | {"architectures": [type(trainer.model).__name__]}
+    config.pop("_name_or_path", None)
     int8_checkpoint.write(arguments.output, tensors, config)
     trainer.write_tokenizer(arguments.output)
     int8_checkpoint.replace(arguments.output / "training_report.json", (json.dumps({
-        "base": str(arguments.base), "arguments": {key: str(value) for key, value in vars(arguments).items()},
+        "arguments": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
         "validation": trainer.log, "test": report}, indent=2) + "\n").encode())
     return 0
 
@@ -84,7 +86,7 @@ class Trainer:
         self.work: Path = arguments.work or arguments.output.with_name(arguments.output.name + ".work")
         self.work.mkdir(parents=True, exist_ok=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.base = Path(arguments.base)
+        self.base: Path = arguments.base
         if arguments.add_emoji:
             self.base = add_emoji(self.base, self.work / "base")
         config = AutoConfig.from_pretrained(self.base, num_labels=len(labels))
