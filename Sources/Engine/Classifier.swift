@@ -18,7 +18,9 @@ public struct Prediction: Sendable, Equatable {
     public let isTruncated: Bool
 
     /// The most probable label; the first of equals.
-    public var best: Score { scores.dropFirst().reduce(scores[0]) { $1.value > $0.value ? $1 : $0 } }
+    public var best: Score { scores[bestIndex] }
+
+    package var bestIndex: Int { scores.indices.reduce(0) { scores[$1].value > scores[$0].value ? $1 : $0 } }
 }
 
 /// A text classifier, loaded from a model directory: texts in, labels out. Usable from concurrent code; passes run one
@@ -62,7 +64,7 @@ public final class Classifier: Sendable {
         self.directory = directory
         let config = try ModelConfig(directory: directory.path)
         checkpoint = try Checkpoint.open(directory: directory.path)
-        var weights = WeightReader(checkpoint)
+        var weights = WeightReader(checkpoint, isQuantized: config.isQuantized)
         let type: any SequenceClassifier.Type =
             switch config.architecture {
             case .roberta: RobertaForSequenceClassification.self

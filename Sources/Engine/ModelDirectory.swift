@@ -31,7 +31,12 @@ public struct ModelDirectory: Sendable, Equatable {
     public static func resolve(
         _ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(InputError) -> ModelDirectory {
-        if let path = given ?? environment["APUS_MODEL"], !path.isEmpty { return try ModelDirectory(path: path) }
+        if let given {
+            // An unset variable in a script (--model "$MODEL") must not pass for the shipped model.
+            guard !given.isEmpty else { throw InputError("--model", "is empty; give a model directory, or leave it out") }
+            return try ModelDirectory(path: given)
+        }
+        if let path = environment["APUS_MODEL"], !path.isEmpty { return try ModelDirectory(path: path) }
         return try shipped()
     }
 

@@ -33,10 +33,16 @@ public struct ApusServer: Sendable {
                     "isa": "\(classifier.instructionSet.name)", "threads": "\(classifier.threads)",
                 ])
         }
+        var configuration = ServiceGroupConfiguration(
+            services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
+        // A client that stops in the middle of its request must not keep the server from leaving.
+        configuration.maximumGracefulShutdownDuration = .seconds(10)
         do {
-            try await application.runService()
+            try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
             throw InputError("\(host):\(port)", "cannot be listened on: \(error.description). Choose another with --port")
+        } catch let error as SocketAddressError {
+            throw InputError("--host \(host)", "is not an address of this machine: \(error)")
         }
     }
 
@@ -53,37 +59,28 @@ public struct ApusServer: Sendable {
             onServerRunning: { onRunning($0.localAddress?.port ?? port) }, logger: logger)
     }
 
+    private typealias Handler = @Sendable (Request, BasicRequestContext) async throws -> Response
+
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
-        router.add(middleware: RequestIdentifier())
-        router.add(middleware: ErrorAnswers(logger: logger))
-        let predict: @Sendable (Request, BasicRequestContext) async throws -> Response = { request, _ in
-            try await self.predict(request)
-        }
-        let routes: [(method: HTTPRequest.Method, path: RouterPath, @Sendable (Request, BasicRequestContext) async throws -> Response)] = [
+        let predict: Handler = { request, _ in try await self.predict(request) }
+        let routes: [(method: HTTPRequest.Method, path: String, handler: Handler)] = [
             (.post, "/predict", predict),
             (.post, "/", predict),
             (.get, "/status", { _, _ in .json(status.current) }),
             (.get, "/health/live", { _, _ in .json(["status": "live"]) }),
             (.get, "/health/ready", { _, _ in .json(["status": "ready"]) }),
         ]
+        router.add(middleware: AnswerHeaders())
+        router.add(
+            middleware: ErrorAnswers(
+                allowedMethods: Dictionary(grouping: routes, by: \.path).mapValues { rows in
+                    rows.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
+                }, logger: logger))
         for (method, path, handler) in routes {
-            router.on(path, method: method, use: handler)
+            router.on(RouterPath(path), method: method, use: handler)
             // A GET route answers HEAD too, without the body, which the server leaves out.
-            if method == .get { router.on(path, method: .head, use: handler) }
-        }
-        for (path, rows) in Dictionary(grouping: routes, by: { "\($0.path)" }) {
-            let allowed = rows.map(\.method.rawValue) + (rows.contains { $0.method == .get } ? ["HEAD"] : [])
-            let others: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options, .trace]
-            for method in others where !allowed.contains(method.rawValue) {
-                router.on(RouterPath(path), method: method) { _, _ -> Response in
-                    var error = RequestError(
-                        .methodNotAllowed, "method_not_allowed",
-                        "\(method) is not allowed on \(path); use \(allowed.joined(separator: " or "))")
-                    error.headers[.allow] = allowed.joined(separator: ", ")
-                    throw error
-                }
-            }
+            if method == .get { router.on(RouterPath(path), method: .head, use: handler) }
         }
         return router
     }
@@ -102,14 +99,13 @@ public struct ApusServer: Sendable {
             buffer = try await request.body.collect(upTo: limits.bodyBytes)
         } catch is NIOTooManyBytesError {
             throw tooLarge
+        } catch {
+            throw RequestError(.badRequest, "incomplete_body", "the body ended before its length")
         }
         let body = try PredictRequest(body: Array(buffer.readableBytesView), limits: limits)
-        let started = ContinuousClock.now
-        var encodings: [Encoding] = []
-        for (index, text) in body.texts.enumerated() { encodings.append(try encode(text, body, index)) }
-        let tokenize = (ContinuousClock.now - started) / .milliseconds(1)
-        var (predictions, timing) = try await queue.predict(encodings)
-        timing.tokenize = tokenize
+        let (predictions, timing) = try await queue.predict {
+            try body.texts.enumerated().map { try encode($1, body, $0) }
+        }
         var response = Response.json(body.answer(predictions))
         response.headers[.serverTiming] = timing.header
         return response

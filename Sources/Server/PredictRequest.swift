@@ -60,7 +60,7 @@ struct PredictRequest: Sendable, Equatable {
             }
             try readParameters(json["parameters"])
         }
-        if let truncate = json["truncate"] { truncates = try Self.boolean(truncate, "truncate") }
+        if let truncate = json["truncate"], !truncate.isNull { truncates = try Self.boolean(truncate, "truncate") }
     }
 
     private mutating func readParameters(_ parameters: JSONValue?) throws(RequestError) {

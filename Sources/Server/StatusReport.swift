@@ -8,6 +8,7 @@ struct StatusReport: Sendable {
     init(_ classifier: Classifier, limits: ServerLimits) {
         let facts: JSONValue = [
             "model": .string(classifier.directory.name),
+            "revision": nil,  // of a model from the Hub
             "weights_sha256": .string(classifier.weightsDigest()),
             "architecture": .string(classifier.architecture),
             "labels": .array(classifier.labels.map(JSONValue.string)),

@@ -10,7 +10,7 @@ struct Apus: AsyncParsableCommand {
         version: apusVersion,
         subcommands: [Predict.self, Tokenize.self, Serve.self, Evaluate.self])
 
-    /// Exit codes: 0 fine, 1 a gate failed, 2 an input was bad, 64 usage.
+    /// Exit codes: 0 fine, 1 a gate failed, 2 an input was bad, 64 usage, 70 a failure that is not the user's.
     static func main() async {
         do {
             var command = try parseAsRoot()
@@ -20,16 +20,18 @@ struct Apus: AsyncParsableCommand {
                 try command.run()
             }
         } catch let error as InputError {
-            fail(error)
+            fail(error, 2)
         } catch let error as TextError {
-            fail(error)
+            fail(error, 2)
         } catch {
+            // ArgumentParser's own (help, usage, a command's ExitCode) or a failure of ours, which is no failed gate.
+            if !(error is ExitCode), exitCode(for: error) == .failure { fail(error, EX_SOFTWARE) }
             exit(withError: error)
         }
     }
 
-    private static func fail(_ error: any Error) -> Never {
-        FileHandle.standardError.write(Data("apus: \(error)\n".utf8))
-        Foundation.exit(2)
+    private static func fail(_ error: any Error, _ status: Int32) -> Never {
+        StandardError.write("apus: \(error)\n")
+        Foundation.exit(status)
     }
 }

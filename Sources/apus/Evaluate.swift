@@ -33,21 +33,15 @@ struct Evaluate: ParsableCommand {
         let classifier = try model.classifier()
         let dataset = try Dataset(path: dataset, split: split, modelLabels: classifier.labels)
         var bar = ProgressBar(title: "evaluate")
-        let evaluation: Evaluation
-        do {
-            evaluation = try Evaluation(
-                classifier, on: dataset, gate: .init(minimumAccuracy: minAccuracy, minimumMacroRecall: minMacroRecall)
-            ) { bar.show($0, of: $1) }
-        } catch let error as TextError {
-            bar.clear()
-            throw InputError(dataset.name, "\(error)")
-        }
+        defer { bar.clear() }
+        let evaluation = try Evaluation(
+            classifier, on: dataset, gate: .init(minimumAccuracy: minAccuracy, minimumMacroRecall: minMacroRecall)
+        ) { bar.show($0, of: $1) }
         bar.clear()
         if let report { try FileReplacement.write(evaluation.report.serialized(pretty: true) + [0x0A], to: report) }
         try StandardOutput.write(Array(summary(evaluation).utf8))
         if let failures = evaluation.gateFailures, !failures.isEmpty {
-            let message = failures.map { "apus: the gate failed: \($0)\n" }.joined()
-            FileHandle.standardError.write(Data(message.utf8))
+            StandardError.write(failures.map { "apus: the gate failed: \($0)\n" }.joined())
             throw ExitCode(1)
         }
     }

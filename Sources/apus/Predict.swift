@@ -18,17 +18,13 @@ struct Predict: ParsableCommand {
         let output = PredictionWriter(
             format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits)
         var isFirst = true
-        try input.forEachChunk { records, columns in
-            let predictions: [Prediction]
-            do {
-                predictions = try classifier.predict(records.map(\.text))
-            } catch let error as TextError {
-                throw input.locate(error, in: records)
-            }
+        try input.forEachChunk("predict") { records, columns in
+            let (predictions, error) = try input.results(of: records) { try classifier.predict($0.map(\.text)) }
             var bytes = isFirst ? output.header(columns: columns) : []
             isFirst = false
             for (record, prediction) in zip(records, predictions) { bytes += output.line(record, prediction, columns: columns) }
             try StandardOutput.write(bytes)
+            if let error { throw error }
         }
     }
 }

@@ -10,6 +10,11 @@ enum StandardOutput {
     }
 }
 
+enum StandardError {
+    /// Messages; where nobody listens, they are lost without harm.
+    static func write(_ text: String) { _ = FileReplacement.writeAll(Array(text.utf8), to: STDERR_FILENO) }
+}
+
 /// How far long work has come, on standard error where that is a terminal; elsewhere nothing.
 struct ProgressBar {
     private let title: String
@@ -21,20 +26,18 @@ struct ProgressBar {
 
     mutating func show(_ done: Int, of total: Int) {
         let now = ContinuousClock.now
-        guard isVisible, done == total || lastShown.map({ now - $0 > .milliseconds(100) }) ?? true else { return }
+        guard isVisible, total > 0, done == total || lastShown.map({ now - $0 > .milliseconds(100) }) ?? true else { return }
         lastShown = now
         let share = Double(done) / Double(total)
         let filled = Int(30 * share)
         let elapsed = (now - start) / .seconds(1)
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
         let left = share > 0 ? elapsed / share - elapsed : 0
-        write("\r\(title) [\(bar)] \(done)/\(total), " + String(format: "%.0f/s, %.0f s left ", Double(done) / elapsed, left))
+        StandardError.write("\r\(title) [\(bar)] " + String(format: "%.1f %%, %.0f s left ", 100 * share, left))
     }
 
     mutating func clear() {
-        if lastShown != nil { write("\r\u{1B}[K") }
+        if lastShown != nil { StandardError.write("\r\u{1B}[K") }
         lastShown = nil
     }
-
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

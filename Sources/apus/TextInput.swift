@@ -17,6 +17,9 @@ struct TextInput: ParsableArguments {
 
     func validate() throws {
         if !texts.isEmpty, input != nil { throw ValidationError("Give texts or --input, not both.") }
+        if ["label", "score", "scores", "logits"].contains(textField) || textField.hasPrefix("score_") {
+            throw ValidationError("--text-field \(textField) is the name of a field that is written; rename it in the input.")
+        }
     }
 
     /// The input's format: as given, else by the file's name.
@@ -28,30 +31,48 @@ struct TextInput: ParsableArguments {
 
     /// Calls `body` with up to 32 records at a time: fewer where the next would have to be waited for, so that a slow
     /// writer at the other end of a pipe sees each text answered.
-    func forEachChunk(_ body: ([Record], _ columns: [String]?) throws -> Void) throws {
+    /// The last chunk, at the end, may be empty.
+    func forEachChunk(_ title: String, _ body: ([Record], _ columns: [String]?) throws -> Void) throws {
         if !texts.isEmpty {
             return try body(texts.enumerated().map { Record(text: $1, line: $0 + 1) }, nil)
         }
         var reader = try RecordReader(path: input ?? "-", format: format, textField: textField)
         var chunk: [Record] = []
-        do {
-            while let record = try reader.next() {
-                chunk.append(record)
-                if chunk.count == 32 || !reader.hasBuffered {
-                    try body(chunk, reader.columns)
-                    chunk = []
-                }
+        var bar = ProgressBar(title: title)
+        defer { bar.clear() }
+        while true {
+            let record: Record?
+            do {
+                record = try reader.next()
+            } catch {
+                // What was read before the bad record is answered first.
+                try body(chunk, reader.columns)
+                throw error
             }
-        } catch let error as InputError {
-            // What was read before the bad record is answered first.
-            if !chunk.isEmpty { try body(chunk, reader.columns) }
-            throw error
+            if let record { chunk.append(record) }
+            if record == nil || chunk.count == 32 || !reader.hasBuffered {
+                try body(chunk, reader.columns)
+                chunk = []
+                bar.show(reader.bytesRead, of: reader.size ?? 0)
+            }
+            if record == nil { return }
         }
-        if !chunk.isEmpty { try body(chunk, reader.columns) }
+    }
+
+    /// Predictions, or whatever `transform` makes of the texts, for the records up to the first that cannot be taken, and
+    /// the error that says which one that was.
+    func results<Result>(
+        of records: [Record], _ transform: ([Record]) throws -> [Result]
+    ) throws -> (results: [Result], error: InputError?) {
+        do {
+            return (try transform(records), nil)
+        } catch let error as TextError {
+            return (try transform(Array(records[..<error.index])), locate(error, in: records))
+        }
     }
 
     /// Says which of the input's texts it was that could not be taken.
-    func locate(_ error: TextError, in records: [Record]) -> InputError {
+    private func locate(_ error: TextError, in records: [Record]) -> InputError {
         let place = texts.isEmpty ? "\(input ?? "standard input"), line \(records[error.index].line)" : "text \(error.index + 1)"
         return InputError(place, "the text \(error.problem)")
     }

@@ -11,15 +11,12 @@ struct Tokenize: ParsableCommand {
     func run() throws {
         let tokenizer = try model.tokenizer()
         let tokens = tokenizer.tokensByID()
-        try input.forEachChunk { records, _ in
+        try input.forEachChunk("tokenize") { records, _ in
+            let (encodings, error) = try input.results(of: records) { records in
+                try records.enumerated().map { try tokenizer.encode($1.text, index: $0) }
+            }
             var bytes: [UInt8] = []
-            for (index, record) in records.enumerated() {
-                let encoding: Encoding
-                do {
-                    encoding = try tokenizer.encode(record.text, index: index)
-                } catch let error as TextError {
-                    throw input.locate(error, in: records)
-                }
+            for encoding in encodings {
                 let line: JSONValue = [
                     "ids": .array(encoding.ids.map(JSONValue.integer)),
                     "tokens": .array(encoding.ids.map { .string(tokens[$0] ?? "") }),
@@ -27,6 +24,7 @@ struct Tokenize: ParsableCommand {
                 bytes += line.serialized() + [0x0A]
             }
             try StandardOutput.write(bytes)
+            if let error { throw error }
         }
     }
 }

@@ -79,6 +79,12 @@ extension Pipe {
         #expect(command.output.hasPrefix("id,tweet,label,score,score_negative,score_neutral,score_positive\n7,\"I love \"\"this\"\",\nreally\",positive,0."))
     }
 
+    @Test func `a CSV file without rows gives the header alone`() throws {
+        let command = try Command("predict", "--input-format", "csv", input: Array("id,text\n".utf8))
+        #expect(command.status == 0)
+        #expect(command.output == "id,text,label,score,score_negative,score_neutral,score_positive\n")
+    }
+
     @Test func `predict streams: a slow writer sees each text answered at once`() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Command.binary)
@@ -129,6 +135,8 @@ extension Pipe {
         (["predict", "--model", "/none", "a"], "/none: this model directory does not exist"),
         (["predict", ""], "text 1: the text is empty"), (["predict", "--input", "/none"], "/none: cannot be opened"),
         (["evaluate", "--dataset", "/none"], "/none: this data set does not exist"),
+        (["predict", "--model", "", "a"], "--model: is empty"),
+        (["serve", "--host", "nonsense.invalid"], "--host nonsense.invalid: is not an address of this machine"),
         (["predict", "--text-preparation", "upper", "a"], "--text-preparation: text preparation \"upper\" is unknown"),
         (["evaluate", "--dataset", "/", "--report", "/none/x"], "cannot be opened"),
     ])
@@ -149,12 +157,17 @@ extension Pipe {
         #expect(long.errors.hasPrefix("apus: standard input, line 1: the text has 1000000 characters; the limit is 100000"))
         let empty = try Command("predict", input: Array("\n".utf8))
         #expect(empty.status == 2)
+        let late = try Command("predict", input: Array("one\ntwo\n\n".utf8))
+        #expect(late.status == 2 && late.output.split(separator: "\n").count == 2)
         let json = try Command("predict", "--input-format", "jsonl", input: Array("{\"txt\": 1}\n".utf8))
         #expect(json.status == 2)
     }
 
     @Test func `a wrong use is exit code 64`() throws {
-        for arguments in [["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"], ["serve", "--port", "70000"]] {
+        for arguments in [
+            ["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"], ["serve", "--port", "70000"],
+            ["predict", "--text-field", "label", "a"],
+        ] {
             #expect(try Command(arguments).status == 64, "\(arguments)")
         }
         #expect(try Command("--version").output == apusVersion + "\n")
@@ -190,8 +203,17 @@ extension Pipe {
         let second = try Command("serve", "--port", "\(port)")
         #expect(second.status == 2)
         #expect(second.errors.contains("127.0.0.1:\(port): cannot be listened on"), "\(second.errors)")
+        // A client that stops in the middle of its body does not keep the server from leaving.
+        let stuck = Process()
+        stuck.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        stuck.arguments = ["curl", "-s", "-N", "-T", "-", "-X", "POST", "http://127.0.0.1:\(port)/predict"]
+        let body = Pipe()
+        stuck.standardInput = body
+        try stuck.run()
+        try body.fileHandleForWriting.write(contentsOf: Data("{".utf8))
         process.terminate()
         process.waitUntilExit()
         #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+        stuck.terminate()
     }
 }

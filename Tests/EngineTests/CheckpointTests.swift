@@ -202,6 +202,7 @@ import Testing
         ("pad_token_id", 10_000, "pad_token_id must be an id below vocab_size"),
         ("id2label", ["0": "a", "2": "b"], "id2label must map"),
         ("id2label", ["0": "a", "1": "a"], "id2label must map"),
+        ("id2label", [:], "id2label must map"), ("type_vocab_size", -1, "type_vocab_size must be a whole number from 1"),
         ("text_preparation", "upper", "text preparation \"upper\" is unknown"),
         ("quantization_config", ["quant_method": "gptq"], "quantization_config gptq is not supported"),
     ] as [(String, JSONValue?, String)])
@@ -210,6 +211,24 @@ import Testing
         try directory.setConfig(name, value)
         let message = try load(directory)
         #expect(message.hasPrefix("config.json") && message.contains(expected), "\(message)")
+    }
+
+    @Test(arguments: [-1, 0, 1, 1_000_000_000])
+    func `num_labels without id2label has bounds`(_ count: Int) throws {
+        let directory = try TemporaryDirectory(model: "bert-tiny")
+        try directory.setConfig("id2label", nil)
+        try directory.setConfig("num_labels", .integer(count))
+        #expect(try load(directory) == "config.json: num_labels \(count) is not supported; supported: 2 to 4096")
+    }
+
+    @Test func `int8 weights need a configuration that says so`() throws {
+        let directory = try TemporaryDirectory()
+        let shipped = try ModelDirectory.shipped().path
+        for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+            try FileManager.default.copyItem(atPath: "\(shipped)/\(file)", toPath: "\(directory.path)/\(file)")
+        }
+        try directory.setConfig("quantization_config", nil)
+        #expect(try load(directory).contains("is I8, but config.json has no quantization_config"))
     }
 
     @Test func `a directory that is missing, a file, or without its files is named`() throws {

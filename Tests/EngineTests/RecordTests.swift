@@ -57,6 +57,7 @@ import Testing
         #expect(records.map(\.line) == [2, 5])
         #expect(records[0].fields == [.init("id", "1"), .init("x", "")])
         #expect(try read("tweet\nhello\n", .csv, field: "tweet").map(\.text) == ["hello"])
+        #expect(try read("\u{FEFF}text,x\na\rb,\"c\r\"\r\n", .csv) == [Record(text: "a\rb", fields: [.init("x", "c\r")], line: 2)])
     }
 
     @Test(arguments: [
@@ -65,6 +66,22 @@ import Testing
     ])
     func `a CSV file that does not fit is refused`(_ content: String, _ expected: String) {
         #expect(message { _ = try read(content, .csv) }.contains(expected))
+    }
+}
+
+@Suite struct FileReplacementTests {
+    @Test func `a file is replaced whole, through a link, and a device stays a device`() throws {
+        let directory = try TemporaryDirectory()
+        let (file, link) = (directory.path + "/file", directory.path + "/link")
+        try directory.write("old", to: "file")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+        try FileReplacement.write(Array("new".utf8), to: link)
+        #expect(try directory.read("file") == Array("new".utf8))
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == file)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted() == ["file", "link"])
+        #expect(message { try FileReplacement.write([1], to: "/dev/full") } == "/dev/full: cannot be written: No space left on device")
+        #expect(message { try FileReplacement.write([1], to: directory.path) }.contains("cannot be written"))
+        #expect(message { try FileReplacement.write([1], to: directory.path + "/none/x") }.contains("No such file or directory"))
     }
 }
 
@@ -82,7 +99,9 @@ import Testing
     @Test func `a label that is never true or never predicted divides by nothing`() {
         let metrics = ClassificationMetrics(truth: [0, 0], predicted: [0, 1], labelCount: 3)
         #expect(metrics.classes.map(\.precision) == [1, 0, 0])
-        #expect(metrics.macroRecall == 0.5)
+        // sklearn.metrics.recall_score and f1_score, average="macro": labels 0 and 1
+        #expect(metrics.macroRecall == 0.25)
+        #expect(abs(metrics.macroF1 - 1.0 / 3) < 1e-12)
     }
 
     @Test func `the gate reports every minimum that was missed and none where none was asked for`() {
@@ -115,6 +134,8 @@ import Testing
         try directory.write("0\n1\n", to: "test_labels.txt")
         #expect(load().contains("label \"bad\" is not one of the model's, which are negative, positive"))
         #expect(load("/none").contains("this data set does not exist"))
+        try directory.write("a\n\n", to: "test_text.txt")
+        #expect(load().contains("test_text.txt, line 2: the text is empty"))
         try directory.write("{\"text\": \"a\", \"label\": \"positive\"}\n{\"text\": \"b\"}\n", to: "x.jsonl")
         #expect(load("/x.jsonl").contains("line 2: has no string in field \"label\""))
         try directory.write("text,label\n", to: "x.csv")

@@ -50,6 +50,32 @@ import Testing
         #expect(try message(directory).hasSuffix("has no tokenizer: neither tokenizer.json nor vocab.txt"))
     }
 
+    @Test func `additional special tokens are found in the text, as Transformers does`() throws {
+        let directory = try TemporaryDirectory(model: "roberta-tiny")
+        try directory.write(#"{"additional_special_tokens": ["he"]}"#, to: "special_tokens_map.json")
+        let tokenizer = try TextTokenizer(try ModelDirectory(path: directory.path))
+        #expect(try tokenizer.encode("shed there").ids == [0, 86, 261, 71, 260, 261, 85, 72, 2])  // by Transformers 5.23
+    }
+
+    @Test(arguments: [
+        (#"{"type": "BertProcessing", "cls": ["[CLS]", -5], "sep": ["[SEP]", 3]}"#, "post_processor names \"cls\" without its ids"),
+        (#"{"type": "BertProcessing", "cls": ["[CLS]", 200], "sep": ["[SEP]", 3]}"#, "the tokenizer has the id 200"),
+        (#"{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}]}"#, "no special token before a text"),
+        (
+            #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "special_tokens": {"x": {"ids": ["y"]}}}"#,
+            "post_processor names \"x\" without its ids"
+        ),
+        (#"{"type": "ByteLevel"}"#, "post_processor ByteLevel is not supported"),
+    ])
+    func `a template that names no usable tokens is refused`(_ processor: String, _ expected: String) throws {
+        let directory = try TemporaryDirectory(model: "bert-tiny")
+        let model = #"{"type": "WordPiece", "unk_token": "a", "vocab": {"a": 0}}"#
+        let rest = #""normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}"#
+        try directory.write("{\"model\": \(model), \(rest), \"post_processor\": \(processor)}", to: "tokenizer.json")
+        let found = try message(directory)
+        #expect(found.contains(expected), "\(found)")
+    }
+
     @Test(arguments: [
         (#"{"model": {"type": "Unigram", "vocab": {}}}"#, "model Unigram is not supported"),
         (#"{"model": {"type": "WordPiece", "vocab": {}}, "normalizer": {"type": "NFC"}}"#, "normalizer NFC is not supported"),

@@ -130,7 +130,10 @@ import Server
             let wrongMethod = try await post(client, "{}", to: "/status")
             #expect(wrongMethod.status == 405)
             #expect(wrongMethod.headers[.allow] == "GET, HEAD")
-            #expect(try await client.execute(uri: "/predict", method: .get) { $0.status } == .methodNotAllowed)
+            for method in [HTTPRequest.Method.get, .delete, .init("PROPFIND")!] {
+                let status = try await client.execute(uri: "/predict", method: method) { $0.status }
+                #expect(status == .methodNotAllowed)
+            }
             let form = try await post(client, "text=a", type: "application/x-www-form-urlencoded")
             #expect(form.status == 415)
             #expect(form.json["error"]?["message"]?.string?.contains("application/x-www-form-urlencoded") == true)
@@ -148,6 +151,7 @@ import Server
             #expect(timing.wholeMatch(of: /tokenize;dur=\d+\.\d{3}, queue;dur=\d+\.\d{3}, infer;dur=\d+\.\d{3}/) != nil, "\(timing)")
             let other = try await client.execute(uri: "/status", method: .get)
             #expect(other.headers[.requestID]?.count == 36)
+            #expect(other.headers[.serverTiming] == "tokenize;dur=0.000, queue;dur=0.000, infer;dur=0.000")
         }
     }
 

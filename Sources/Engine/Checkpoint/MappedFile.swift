@@ -10,7 +10,7 @@ package final class MappedFile: @unchecked Sendable {
 
     package init(path: String) throws(InputError) {
         name = (path as NSString).lastPathComponent
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // no waiting for a FIFO's other end
         guard descriptor >= 0 else { throw InputError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         var status = stat()
@@ -24,6 +24,8 @@ package final class MappedFile: @unchecked Sendable {
         }
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
+
+    package var count: Int { bytes.count }
 
     /// A copy of its own.
     package func contents() -> [UInt8] { Array(bytes) }

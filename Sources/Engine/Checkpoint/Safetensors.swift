@@ -33,12 +33,11 @@ extension Checkpoint {
         var tensors: [String: StoredTensor] = [:]
         var ranges: [(range: Range<Int>, name: String)] = []
         for (name, entry) in entries where name != "__metadata__" {
-            let tensor = try tensor(name, entry, in: file, dataStart: dataStart)
+            let (tensor, range) = try tensor(name, entry, in: file, dataStart: dataStart)
             guard tensors.updateValue(tensor, forKey: name) == nil else {
                 throw InputError(file.name, "tensor \"\(name)\" stands twice in the header")
             }
-            let start = tensor.bytes.baseAddress! - file.bytes.baseAddress! - dataStart
-            ranges.append((start..<start + tensor.bytes.count, name))
+            ranges.append((range, name))
         }
         try verifyCoverage(ranges, dataBytes: file.bytes.count - dataStart, file: file.name)
         return Checkpoint(file: file, tensors: tensors)
@@ -46,7 +45,7 @@ extension Checkpoint {
 
     private static func tensor(
         _ name: String, _ entry: JSONValue, in file: MappedFile, dataStart: Int
-    ) throws(InputError) -> StoredTensor {
+    ) throws(InputError) -> (StoredTensor, range: Range<Int>) {
         func fail(_ problem: String) -> InputError { InputError(file.name, "tensor \"\(name)\" \(problem)") }
         guard let typeName = entry["dtype"]?.string, let shapeValues = entry["shape"]?.array,
             let offsets = entry["data_offsets"]?.array
@@ -70,9 +69,7 @@ extension Checkpoint {
             throw fail("has \(end - begin) bytes; shape \(shape) in \(typeName) needs \(byteCount)")
         }
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[(dataStart + begin)..<(dataStart + end)])
-        // An empty slice at the file's end has no base address of its own to compute offsets from.
-        guard bytes.baseAddress != nil else { throw fail("is empty") }
-        return StoredTensor(type: type, shape: shape, bytes: bytes, file: file)
+        return (StoredTensor(type: type, shape: shape, bytes: bytes, file: file), begin..<end)
     }
 
     /// The tensors must cover the data without overlap and without holes, as the reference implementation asks.

@@ -3,9 +3,11 @@ extension Checkpoint {
     package static func readTorch(path: String) throws(InputError) -> Checkpoint {
         let file = try MappedFile(path: path)
         let archive = try ZipArchive(file)
-        guard let pickleName = archive.entries.keys.first(where: { $0.hasSuffix("/data.pkl") }),
-            let pickle = archive.entries[pickleName]
-        else { throw InputError(file.name, "has no data.pkl: it is a zip, but not one that torch.save wrote") }
+        let pickleNames = archive.entries.keys.filter { $0.hasSuffix("/data.pkl") }
+        guard pickleNames.count == 1, let pickleName = pickleNames.first, let pickle = archive.entries[pickleName] else {
+            throw InputError(
+                file.name, "has \(pickleNames.count) entries data.pkl: it is a zip, but not one that torch.save wrote")
+        }
         let folder = pickleName.dropLast("data.pkl".count)
         if let order = archive.entries[folder + "byteorder"], String(decoding: order, as: UTF8.self) != "little" {
             throw InputError(file.name, "was saved on a big-endian machine; only little-endian files are read")

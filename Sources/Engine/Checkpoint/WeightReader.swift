@@ -12,10 +12,13 @@ package struct Extent: Sendable {
 /// Hands out a checkpoint's tensors as f32, each with the shape the architecture needs, and knows which were not asked for.
 package struct WeightReader {
     private let checkpoint: Checkpoint
+    private let isQuantized: Bool
     private var unused: Set<String>
 
-    package init(_ checkpoint: Checkpoint) {
+    /// - Parameter isQuantized: whether config.json says that there are I8 tensors.
+    package init(_ checkpoint: Checkpoint, isQuantized: Bool) {
         self.checkpoint = checkpoint
+        self.isQuantized = isQuantized
         unused = Set(checkpoint.tensors.keys)
     }
 
@@ -43,6 +46,11 @@ package struct WeightReader {
         switch tensor.type {
         case .f32, .f16, .bf16: return Weights(tensor, rows: rowCount, columns: columns.value)
         case .i8:
+            guard isQuantized else {
+                throw InputError(
+                    checkpoint.file.name, "tensor \"\(name)\" is I8, but config.json has no quantization_config. "
+                        + "Check that both come from the same checkpoint")
+            }
             let scaleShape = settings.dropLast() + [Extent(1, "one scale a row")]
             let scale = try take(name + "_scale", Array(scaleShape))
             guard scale.type == .f32 else {

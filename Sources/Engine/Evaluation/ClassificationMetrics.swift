@@ -12,6 +12,8 @@ public struct ClassificationMetrics: Sendable, Equatable {
     public let accuracy: Double
     /// In the labels' order; a quotient without cases is 0, as in scikit-learn.
     public let classes: [Class]
+    /// The labels that are true or predicted somewhere: macro averages are over these, as in scikit-learn.
+    private let present: [Int]
 
     /// - Parameters: labels as indices below `labelCount`, as many predicted as true, at least one.
     public init(truth: [Int], predicted: [Int], labelCount: Int) {
@@ -19,6 +21,7 @@ public struct ClassificationMetrics: Sendable, Equatable {
         var confusion = [[Int]](repeating: [Int](repeating: 0, count: labelCount), count: labelCount)
         for (truth, predicted) in zip(truth, predicted) { confusion[truth][predicted] += 1 }
         self.confusion = confusion
+        present = (0..<labelCount).filter { label in confusion.contains { $0[label] > 0 } || confusion[label].contains { $0 > 0 } }
         accuracy = Double((0..<labelCount).reduce(0) { $0 + confusion[$1][$1] }) / Double(truth.count)
         classes = (0..<labelCount).map { label in
             let hits = Double(confusion[label][label])
@@ -31,14 +34,13 @@ public struct ClassificationMetrics: Sendable, Equatable {
         }
     }
 
-    /// The mean recall of the labels that the data has: TweetEval's figure for sentiment.
+    /// The mean recall: TweetEval's figure for sentiment.
     public var macroRecall: Double { mean(\.recall) }
 
     public var macroF1: Double { mean(\.f1) }
 
     private func mean(_ figure: (Class) -> Double) -> Double {
-        let present = classes.filter { $0.support > 0 }
-        return present.map(figure).reduce(0, +) / Double(present.count)
+        present.map { figure(classes[$0]) }.reduce(0, +) / Double(present.count)
     }
 }
 

@@ -28,7 +28,7 @@ public struct Dataset: Sendable {
         var texts: [String] = []
         var labels: [Int] = []
         if isDirectory.boolValue {
-            texts = try Self.lines("\(path)/\(split)_text.txt", mayBeEmpty: true).map(\.text)
+            texts = try Self.lines("\(path)/\(split)_text.txt").map(\.text)
             var names: [String: String] = [:]
             for record in try Self.lines("\(path)/mapping.txt") {
                 let parts = record.text.split(separator: "\t").map(String.init)
@@ -65,8 +65,8 @@ public struct Dataset: Sendable {
         self.labels = labels
     }
 
-    private static func lines(_ path: String, mayBeEmpty: Bool = false) throws(InputError) -> [Record] {
-        var reader = try RecordReader(path: path, format: .text, mayBeEmpty: mayBeEmpty)
+    private static func lines(_ path: String) throws(InputError) -> [Record] {
+        var reader = try RecordReader(path: path, format: .text)
         var records: [Record] = []
         while let record = try reader.next() { records.append(record) }
         return records

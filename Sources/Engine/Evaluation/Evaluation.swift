@@ -46,9 +46,10 @@ public struct Evaluation: Sendable {
         var predicted: [Int] = []
         var times: [Double] = []
         for (index, text) in dataset.texts.enumerated() {
-            var label = ""
-            let time = try clock.measure { label = try classifier.predict([text])[0].best.label }
-            predicted.append(classifier.labels.firstIndex(of: label) ?? 0)
+            let time = try clock.measure {
+                let encoding = try classifier.tokenizer.encode(text, index: index)
+                predicted.append(try classifier.predict([encoding])[0].bestIndex)
+            }
             times.append(time / .milliseconds(1))
             progress(index + 1, dataset.texts.count)
         }

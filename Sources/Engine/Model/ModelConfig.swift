@@ -23,8 +23,11 @@ package struct ModelConfig: Sendable {
     package let textPreparation: TextPreparation?
     package let isQuantized: Bool
 
-    /// Sizes beyond these fit no model that could be meant, and their products still fit an Int.
-    private static let maximumSize = 1 << 24
+    /// Beyond these no model is meant; within them, products fit an Int and scratch fits a machine.
+    private static let maximumWidth = 1 << 14
+    private static let maximumPositions = 1 << 13
+    private static let maximumLabels = 4096
+    private static let maximumVocabulary = 1 << 24
 
     package init(directory: String) throws(InputError) {
         try self.init(try JSONFile.read(directory + "/config.json"))
@@ -41,13 +44,13 @@ package struct ModelConfig: Sendable {
                     : "architecture \(named.joined(separator: ", ")) is not supported; supported are \(known)")
         }
         self.architecture = architecture
-        hidden = try settings.size("hidden_size")
-        intermediate = try settings.size("intermediate_size")
-        vocabulary = try settings.size("vocab_size")
-        positions = try settings.size("max_position_embeddings")
-        types = try settings.size("type_vocab_size")
+        hidden = try settings.size("hidden_size", maximum: Self.maximumWidth)
+        intermediate = try settings.size("intermediate_size", maximum: 4 * Self.maximumWidth)
+        vocabulary = try settings.size("vocab_size", maximum: Self.maximumVocabulary)
+        positions = try settings.size("max_position_embeddings", maximum: Self.maximumPositions)
+        types = try settings.size("type_vocab_size", maximum: Self.maximumWidth)
         layers = try settings.size("num_hidden_layers", maximum: 1024).value
-        heads = try settings.size("num_attention_heads").value
+        heads = try settings.size("num_attention_heads", maximum: Self.maximumWidth).value
         guard hidden.value.isMultiple(of: heads) else {
             throw InputError(
                 "config.json", "hidden_size \(hidden.value) is not a multiple of num_attention_heads \(heads)")
@@ -85,7 +88,7 @@ package struct ModelConfig: Sendable {
 
         init(_ json: JSONValue) { self.json = json }
 
-        func size(_ name: String, maximum: Int = ModelConfig.maximumSize) throws(InputError) -> Extent {
+        func size(_ name: String, maximum: Int) throws(InputError) -> Extent {
             guard let value = json[name] else { throw InputError("config.json", "has no \"\(name)\"") }
             guard let size = value.integer, 1...maximum ~= size else {
                 let found = String(decoding: value.serialized(), as: UTF8.self)
@@ -120,7 +123,12 @@ package struct ModelConfig: Sendable {
         /// `id2label`, as Transformers reads it: LABEL_0, LABEL_1 where it is missing.
         func labels() throws(InputError) -> [String] {
             guard let mapping = json["id2label"], !mapping.isNull else {
-                return (0..<(json["num_labels"]?.integer ?? 2)).map { "LABEL_\($0)" }
+                let count = json["num_labels"]?.integer ?? 2
+                guard 2...ModelConfig.maximumLabels ~= count else {
+                    throw InputError(
+                        "config.json", "num_labels \(count) is not supported; supported: 2 to \(ModelConfig.maximumLabels)")
+                }
+                return (0..<count).map { "LABEL_\($0)" }
             }
             let members = mapping.object ?? []
             var labels = [String?](repeating: nil, count: members.count)
@@ -131,8 +139,11 @@ package struct ModelConfig: Sendable {
                 labels[id] = label
             }
             let complete = labels.compactMap(\.self)
-            guard complete.count == labels.count, complete.count >= 2, Set(complete).count == complete.count else {
-                throw InputError("config.json", "id2label must map \"0\", \"1\", … to two or more different names")
+            guard complete.count == labels.count, 2...ModelConfig.maximumLabels ~= complete.count,
+                Set(complete).count == complete.count
+            else {
+                throw InputError(
+                    "config.json", "id2label must map \"0\", \"1\", … to 2 to \(ModelConfig.maximumLabels) different names")
             }
             return complete
         }
@@ -152,7 +163,16 @@ package struct ModelConfig: Sendable {
 
 /// Reads the small JSON files of a model directory.
 enum JSONFile {
-    static func bytes(_ path: String) throws(InputError) -> [UInt8] { try MappedFile(path: path).contents() }
+    /// The vocabularies of the largest multilingual models take a tenth of it.
+    private static let maximumBytes = 256 << 20
+
+    static func bytes(_ path: String) throws(InputError) -> [UInt8] {
+        let file = try MappedFile(path: path)
+        guard file.count <= maximumBytes else {
+            throw InputError(file.name, "is \(file.count) bytes long; at most \(maximumBytes) are read")
+        }
+        return file.contents()
+    }
 
     static func read(_ path: String) throws(InputError) -> JSONValue {
         let bytes = try bytes(path)

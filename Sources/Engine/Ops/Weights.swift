@@ -67,10 +67,8 @@ package struct Weights: @unchecked Sendable {
 /// Owned f32 memory, aligned to a cache line, zeroed.
 final class FloatStorage: @unchecked Sendable {
     let base: UnsafeMutablePointer<Float>
-    let count: Int
 
     init(count: Int) {
-        self.count = count
         let raw = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
         base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
         base.initialize(repeating: 0, count: max(count, 1))

@@ -8,16 +8,27 @@ struct ByteSource: ~Copyable {
     private var buffer: [UInt8] = []
     private var position = 0
     private var isAtEnd = false
+    /// How much was read of a regular file's `size`.
+    private(set) var bytesRead = 0
+    let size: Int?
 
     init(path: String) throws(InputError) {
         if path == "-" {
             name = "standard input"
             descriptor = STDIN_FILENO
+            size = Self.size(of: descriptor)
             return
         }
         name = path
         descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw InputError(path, "cannot be opened: \(String(cString: strerror(errno)))") }
+        size = Self.size(of: descriptor)
+    }
+
+    /// nil for what is no regular file.
+    private static func size(of descriptor: Int32) -> Int? {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
     }
 
     deinit {
@@ -65,6 +76,8 @@ struct ByteSource: ~Copyable {
             repeat { count = read(descriptor, block.baseAddress, block.count) } while count < 0 && errno == EINTR
             initialized = max(count, 0)
         }
+        if bytesRead == 0, buffer.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }  // a byte order mark
+        bytesRead += max(count, 0)
         guard count >= 0 else { throw InputError(name, "cannot be read: \(String(cString: strerror(errno)))") }
         isAtEnd = count == 0
     }

@@ -2,13 +2,24 @@ import Foundation
 
 /// Writes files whole or not at all.
 public enum FileReplacement {
-    /// Writes to a temporary name beside `path`, syncs, and renames.
-    public static func write(_ bytes: [UInt8], to path: String) throws(InputError) {
+    /// Writes to a temporary name beside `path`, syncs, and renames. What a symbolic link points to is replaced, not the
+    /// link; what is no regular file (`/dev/stdout`) is written to as it is.
+    public static func write(_ bytes: [UInt8], to given: String) throws(InputError) {
+        let path = URL(fileURLWithPath: given).resolvingSymlinksInPath().path
+        var status = stat()
+        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+            defer { if descriptor >= 0 { close(descriptor) } }
+            guard descriptor >= 0, writeAll(bytes, to: descriptor) else {
+                throw InputError(given, "cannot be written: \(String(cString: strerror(errno)))")
+            }
+            return
+        }
         let temporary = "\(path).\(getpid()).partial"
         func fail() -> InputError {
             let reason = String(cString: strerror(errno))
             unlink(temporary)
-            return InputError(path, "cannot be written: \(reason)")
+            return InputError(given, "cannot be written: \(reason)")
         }
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw fail() }

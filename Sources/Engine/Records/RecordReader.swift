@@ -28,7 +28,6 @@ public struct RecordReader: ~Copyable {
     private var source: ByteSource
     private let format: RecordFormat
     private let textField: String
-    private let mayBeEmpty: Bool
     private var line = 0
     private var header: [String]?
 
@@ -38,20 +37,20 @@ public struct RecordReader: ~Copyable {
     /// - Parameters:
     ///   - path: a file, or `-` for standard input.
     ///   - textField: the field of a JSON object or the CSV column that holds the text.
-    ///   - mayBeEmpty: whether an empty text is a record too.
     public init(
-        path: String, format: RecordFormat, textField: String = "text", mayBeEmpty: Bool = false
+        path: String, format: RecordFormat, textField: String = "text"
     ) throws(InputError) {
         source = try ByteSource(path: path)
         self.format = format
         self.textField = textField
-        self.mayBeEmpty = mayBeEmpty
     }
 
     /// Whether the next record can be had without waiting for more input.
     public var hasBuffered: Bool { source.hasBufferedLine }
 
-    public var name: String { source.name }
+    /// How much was read, in bytes, and of how much; nil where that cannot be known.
+    public var bytesRead: Int { source.bytesRead }
+    public var size: Int? { source.size }
 
     /// The names of a CSV file's columns, once a record was read.
     public var columns: [String]? { header }
@@ -63,7 +62,7 @@ public struct RecordReader: ~Copyable {
             case .jsonl: try nextObject()
             case .csv: try nextRow()
             }
-        if let record, record.text.isEmpty, !mayBeEmpty {
+        if let record, record.text.isEmpty {
             throw InputError(
                 "\(source.name), line \(record.line)", "the text is empty; give one or more characters, or take the line out")
         }
@@ -160,13 +159,13 @@ public struct RecordReader: ~Copyable {
                 cell = []
                 wasQuoted = false
             case 0x0A:
-                if cell.last == 0x0D, !wasQuoted || cell.count > 0 { cell.removeLast() }
                 if cells.isEmpty, cell.isEmpty, !wasQuoted {
                     line += 1
                     start = line
                     continue
                 }
                 return (cells + [try string(cell, start)], start)
+            case 0x0D where try source.peekByte() == 0x0A: continue
             default: cell.append(byte)
             }
         }

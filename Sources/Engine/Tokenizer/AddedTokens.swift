@@ -4,10 +4,19 @@ struct AddedTokens: Sendable {
         let content: [UInt8]
         let id: Int
         /// Takes the white space before it, behind it.
-        var stripsLeft = false
-        var stripsRight = false
+        let stripsLeft: Bool
+        let stripsRight: Bool
         /// Only where no letter, digit or _ is beside it.
-        var isSingleWord = false
+        let isSingleWord: Bool
+
+        /// With the settings as Hugging Face's files have them: `lstrip`, `rstrip`, `single_word`.
+        init(content: [UInt8], id: Int, _ settings: JSONValue) {
+            self.content = content
+            self.id = id
+            stripsLeft = settings["lstrip"]?.bool ?? false
+            stripsRight = settings["rstrip"]?.bool ?? false
+            isSingleWord = settings["single_word"]?.bool ?? false
+        }
     }
 
     enum Piece: Equatable {

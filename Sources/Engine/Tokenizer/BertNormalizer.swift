@@ -58,11 +58,22 @@ struct BertNormalizer: Sendable {
                 scalars.append(scalar)
             }
         }
-        if stripsAccents {
-            let decomposed = String(scalars).decomposedStringWithCanonicalMapping.unicodeScalars
-            scalars = String.UnicodeScalarView(decomposed.filter { !UnicodeClass.isNonspacingMark($0.value) })
-        }
+        if stripsAccents { scalars = Self.withoutAccents(scalars) }
         guard lowercases else { return scalars.map(\.value) }
         return scalars.flatMap { $0.properties.lowercaseMapping.unicodeScalars.map(\.value) }
+    }
+
+    /// Scalar by scalar: decomposing a whole text would also sort its marks, in quadratic time, only for them to go.
+    private static func withoutAccents(_ text: String.UnicodeScalarView) -> String.UnicodeScalarView {
+        var result = String.UnicodeScalarView()
+        for scalar in text {
+            if scalar.value < 0xC0 {
+                result.append(scalar)
+            } else if !UnicodeClass.isNonspacingMark(scalar.value) {
+                let decomposed = String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars
+                result.append(contentsOf: decomposed.lazy.filter { !UnicodeClass.isNonspacingMark($0.value) })
+            }
+        }
+        return result
     }
 }

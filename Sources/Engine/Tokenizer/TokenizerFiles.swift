@@ -18,6 +18,10 @@ extension TextTokenizer {
         }
         self.preparation = preparation ?? config.textPreparation ?? .tweet
         maximumTokens = config.maximumTokens
+        guard !prefix.isEmpty else {
+            throw InputError(
+                directory.path, "the tokenizer puts no special token before a text; a classifier reads the first token")
+        }
         guard prefix.count + suffix.count <= maximumTokens else {
             throw InputError("config.json", "max_position_embeddings leaves no room for a text")
         }
@@ -114,15 +118,17 @@ private struct SpecialTokens {
             }
             return id
         }
-        for name in defaults.keys.sorted() {
-            let token = content(name) ?? defaults[name] ?? ""
-            guard let id = model.vocabulary[Array(token.utf8)], !added.contains(where: { $0.id == id }) else { continue }
-            let settings = value(name)
-            added.append(
-                .init(
-                    content: Array(token.utf8), id: id, stripsLeft: settings?["lstrip"]?.bool ?? false,
-                    stripsRight: settings?["rstrip"]?.bool ?? false,
-                    isSingleWord: settings?["single_word"]?.bool ?? false))
+        func add(_ token: String, _ settings: JSONValue) {
+            // A special token that the vocabulary lacks can stand in no text that the model was trained on.
+            guard let id = model.vocabulary[Array(token.utf8)], !added.contains(where: { $0.id == id }) else { return }
+            added.append(.init(content: Array(token.utf8), id: id, settings))
+        }
+        for name in defaults.keys.sorted() { add(content(name) ?? defaults[name] ?? "", value(name) ?? .null) }
+        for token in value("additional_special_tokens")?.array ?? [] {
+            add(token.string ?? token["content"]?.string ?? "", token)
+        }
+        for member in value("added_tokens_decoder")?.object ?? [] {
+            add(member.value["content"]?.string ?? "", member.value)
         }
         return TextTokenizer(
             model: model, added: added, prefix: [try id("cls_token")], suffix: [try id("sep_token")])

@@ -121,6 +121,10 @@ struct TokenizerJSON {
         guard let unknownID = table[Array(unknown.utf8)] else {
             throw InputError("tokenizer.json", "the vocabulary has no token \"\(unknown)\" (unk_token)")
         }
+        let longest = model["max_input_chars_per_word"]?.integer ?? 100
+        guard 1...1000 ~= longest else {
+            throw InputError("tokenizer.json", "max_input_chars_per_word \(longest) is not supported; supported: 1 to 1000")
+        }
         let lowercases = normalizer["lowercase"]?.bool ?? true
         return WordPiece(
             vocabulary: table,
@@ -128,7 +132,7 @@ struct TokenizerJSON {
                 cleansText: normalizer["clean_text"]?.bool ?? true,
                 splitsChinese: normalizer["handle_chinese_chars"]?.bool ?? true,
                 stripsAccents: normalizer["strip_accents"]?.bool ?? lowercases, lowercases: lowercases),
-            unknownID: unknownID, maximumWordLength: model["max_input_chars_per_word"]?.integer ?? 100,
+            unknownID: unknownID, maximumWordLength: longest,
             continuation: Array((model["continuing_subword_prefix"]?.string ?? "##").utf8))
     }
 
@@ -142,30 +146,32 @@ struct TokenizerJSON {
             if token["normalized"]?.bool == true, !setting("normalizer").isNull {
                 throw InputError("tokenizer.json", "added token \"\(content)\" is normalized, which is not supported")
             }
-            tokens.append(
-                .init(
-                    content: Array(content.utf8), id: id, stripsLeft: token["lstrip"]?.bool ?? false,
-                    stripsRight: token["rstrip"]?.bool ?? false, isSingleWord: token["single_word"]?.bool ?? false))
+            tokens.append(.init(content: Array(content.utf8), id: id, token))
         }
         return tokens
+    }
+
+    private func ids(_ values: ArraySlice<JSONValue>?, of name: String) throws(InputError) -> [Int] {
+        let ids = (values ?? []).compactMap(\.integer).filter { 0...Int(Int32.max) ~= $0 }
+        guard !ids.isEmpty, ids.count == values?.count else {
+            throw InputError("tokenizer.json", "post_processor names \"\(name)\" without its ids")
+        }
+        return ids
     }
 
     /// The ids before and behind a single text.
     private func template(_ processor: JSONValue) throws(InputError) -> (prefix: [Int], suffix: [Int]) {
         switch processor["type"]?.string {
         case "RobertaProcessing", "BertProcessing":
-            guard let first = processor["cls"]?.array?.last?.integer, let last = processor["sep"]?.array?.last?.integer else {
-                throw unsupported("post_processor", processor, "one with cls and sep")
-            }
-            return ([first], [last])
+            return (
+                try ids(processor["cls"]?.array?.suffix(1), of: "cls"), try ids(processor["sep"]?.array?.suffix(1), of: "sep")
+            )
         case "TemplateProcessing":
             var parts: (prefix: [Int], suffix: [Int]) = ([], [])
             var hasText = false
             for piece in processor["single"]?.array ?? [] {
                 if let name = piece["SpecialToken"]?["id"]?.string {
-                    guard let ids = processor["special_tokens"]?[name]?["ids"]?.array?.compactMap(\.integer) else {
-                        throw InputError("tokenizer.json", "post_processor names \"\(name)\" without its ids")
-                    }
+                    let ids = try ids(processor["special_tokens"]?[name]?["ids"]?.array?[...], of: name)
                     if hasText { parts.suffix += ids } else { parts.prefix += ids }
                 } else if piece["Sequence"]?["id"]?.string == "A", !hasText {
                     hasText = true

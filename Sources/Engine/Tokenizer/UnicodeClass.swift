@@ -1,5 +1,6 @@
 /// What the tokenizers need to know of a scalar. The tables come from the `tokenizers` library itself (see
-/// tools/make_unicode_tables.py), so that token ids do not depend on the Unicode version of a Swift runtime.
+/// tools/make_unicode_tables.py), not from the Unicode version of a Swift runtime; only decompositions and lower case,
+/// which do not change for a character once it has them, are the runtime's.
 enum UnicodeClass {
     /// `\p{L}` in the byte-level pattern.
     static func isLetter(_ scalar: UInt32) -> Bool {

@@ -1,4 +1,4 @@
-// Sixteen f32 lanes: one zmm, two ymm or four xmm register(s). Include only inside a target region (see avx2.h).
+// Sixteen f32 lanes: one zmm, two ymm or four xmm register(s). Include only inside a target region (see isa_avx2.h).
 //
 // Everything that could differ between instruction sets is spelled out: multiply-add is always fused and never
 // contracted by the compiler, sums over lanes follow one tree, exp and its like are our own polynomials.
