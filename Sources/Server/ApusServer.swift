@@ -41,7 +41,7 @@ public struct ApusServer: Sendable {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
             throw InputError("\(host):\(port)", "cannot be listened on: \(error.description). Choose another with --port")
-        } catch let error as SocketAddressError {
+        } catch let error as SocketAddressError.UnknownHost {
             throw InputError("--host \(host)", "is not an address of this machine: \(error)")
         }
     }
