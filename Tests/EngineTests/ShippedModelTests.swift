@@ -4,8 +4,9 @@ import Testing
 
 /// The model inside the package against the figures that its training wrote.
 @Suite struct ShippedModelTests {
-    @Test func `apus evaluate gives the training script's accuracy on TweetEval's test split to within 0.1 points`() throws {
-        let data = try Fixtures.requireData()
+    @Test(.needsData)
+    func `apus evaluate gives the training script's accuracy on TweetEval's test split to within 0.1 points`() throws {
+        let data = try #require(Fixtures.data)
         let directory = try ModelDirectory.shipped()
         let trained = try #require(try Fixtures.json(directory.path + "/training_report.json")["test"])
         let classifier = try Classifier(directory)

@@ -21,12 +21,11 @@ enum Fixtures {
         let path = ProcessInfo.processInfo.environment["APUS_DATA"] ?? beside.standardizedFileURL.path
         return FileManager.default.fileExists(atPath: path + "/tweeteval-sentiment/test_text.txt") ? path : nil
     }()
+}
 
-    /// The data, or the test ends as skipped.
-    static func requireData() throws -> String {
-        guard let data else { try Test.cancel("APUS_DATA has no tweeteval-sentiment; see README.md") }
-        return data
-    }
+extension Trait where Self == ConditionTrait {
+    /// The test is reported as skipped where the data is missing.
+    static var needsData: Self { .enabled(if: Fixtures.data != nil, "APUS_DATA has no tweeteval-sentiment; see README.md") }
 }
 
 /// A folder of its own for one test, removed afterwards.

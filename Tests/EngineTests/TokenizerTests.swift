@@ -17,7 +17,7 @@ import Testing
         guard kind == .roberta else {
             return try TextTokenizer(try ModelDirectory.shipped(), preparation: preparation)
         }
-        let files = try Fixtures.requireData() + "/roberta-base-tokenizer"
+        let files = try #require(Fixtures.data) + "/roberta-base-tokenizer"
         let directory = try TemporaryDirectory()
         for name in ["vocab.json", "merges.txt"] {
             try FileManager.default.copyItem(atPath: "\(files)/\(name)", toPath: "\(directory.path)/\(name)")
@@ -32,8 +32,17 @@ import Testing
         return try TextTokenizer(try ModelDirectory(path: directory.path), preparation: preparation)
     }
 
-    @Test(arguments: Kind.allCases, [TextPreparation.tweet, .none])
-    func `nasty texts get the library's ids`(_ kind: Kind, _ preparation: TextPreparation) throws {
+    @Test(arguments: TextPreparation.allCases)
+    func `nasty texts get the library's ids from BERT's tokenizer`(_ preparation: TextPreparation) throws {
+        try expectReferenceIDsOfNastyTexts(.bert, preparation)
+    }
+
+    @Test(.needsData, arguments: TextPreparation.allCases)
+    func `nasty texts get the library's ids from RoBERTa's tokenizer`(_ preparation: TextPreparation) throws {
+        try expectReferenceIDsOfNastyTexts(.roberta, preparation)
+    }
+
+    private func expectReferenceIDsOfNastyTexts(_ kind: Kind, _ preparation: TextPreparation) throws {
         let tokenizer = try tokenizer(kind, preparation: preparation)
         let lines = try Fixtures.bytes(Fixtures.directory + "/nasty_texts.jsonl").split(separator: 0x0A)
         let expected = try #require(try reference(kind)[preparation == .tweet ? "nasty" : "nasty_unprepared"]?.array)
@@ -58,9 +67,9 @@ import Testing
         var hexadecimal: String { String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16)) }
     }
 
-    @Test(arguments: Kind.allCases, ["train", "val", "test"])
+    @Test(.needsData, arguments: Kind.allCases, ["train", "val", "test"])
     func `every text of TweetEval gets the library's ids`(_ kind: Kind, _ split: String) throws {
-        let data = try Fixtures.requireData()
+        let data = try #require(Fixtures.data)
         let tokenizer = try tokenizer(kind)
         var lines = try Fixtures.bytes("\(data)/tweeteval-sentiment/\(split)_text.txt").split(separator: 0x0A, omittingEmptySubsequences: false)
         if lines.last?.isEmpty == true { lines.removeLast() }
@@ -79,8 +88,17 @@ import Testing
         #expect(tokens == expected["tokens"]?.integer)
     }
 
-    @Test(arguments: Kind.allCases)
-    func `every Unicode scalar gets the library's ids, between letters and before a digit`(_ kind: Kind) throws {
+    @Test func `every Unicode scalar gets the library's ids from BERT's tokenizer`() throws {
+        try expectReferenceIDsOfScalars(.bert)
+    }
+
+    @Test(.needsData)
+    func `every Unicode scalar gets the library's ids from RoBERTa's tokenizer`() throws {
+        try expectReferenceIDsOfScalars(.roberta)
+    }
+
+    /// Between letters and behind a digit.
+    private func expectReferenceIDsOfScalars(_ kind: Kind) throws {
         let tokenizer = try tokenizer(kind, preparation: .none)
         let expected = try #require(try reference(kind)["scalars"]?.array)
         #expect(expected.count == 272)
