@@ -25,7 +25,7 @@ serve: build ## build and serve the shipped model on http://127.0.0.1:7860
 
 test: setup ## build and run all tests; those that need APUS_DATA say where it is missing
 	$(BUILD) --build-tests
-	swift test -c release --skip-build
+	swift test -c release --skip-build --disable-xctest
 
 test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus

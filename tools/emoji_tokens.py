@@ -69,7 +69,7 @@ def add(base: Path, output: Path) -> Path:
 
 
 def teach(model, tokenizer, first: int, texts: list[str], held_out: list[str], padded: Padded,
-          batches: int = 800) -> tuple[dict[str, torch.Tensor], dict]:
+          batches: int) -> tuple[dict[str, torch.Tensor], dict]:
     """The model's weights with taught emoji, and how often both wordings get one label on held-out texts.
 
     The added tokens are those from id `first` on.

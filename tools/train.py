@@ -52,6 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
     parser.add_argument("--add-emoji", action="store_true",
                         help="give every emoji a token (WordPiece) and teach it to mean its name")
+    parser.add_argument("--emoji-batches", type=int, default=800, help="of 32 texts, to teach the emoji with")
     parser.add_argument("--min-accuracy", type=float, default=0.60, help="on the test split; under it nothing is written")
     return parser.parse_args()
 
@@ -146,7 +147,8 @@ class Trainer:
                 return saved["after"]
         self.model.load_state_dict(state)
         taught, report = emoji_tokens.teach(
-            self.model, self.tokenizer, self.first_added_id, self.train_texts, self.validation_texts, self.padded)
+            self.model, self.tokenizer, self.first_added_id, self.train_texts, self.validation_texts, self.padded,
+            self.arguments.emoji_batches)
         print(json.dumps(report), flush=True)
         self.log.append(report)
         torch.save({"before": state, "after": taught, "log": [report]}, checkpoint)

@@ -46,7 +46,7 @@ struct TextInput: ParsableArguments {
                 record = try reader.next()
             } catch {
                 // What was read before the bad record is answered first.
-                try body(chunk, reader.columns)
+                if !chunk.isEmpty { try body(chunk, reader.columns) }
                 throw error
             }
             if let record { chunk.append(record) }

@@ -161,6 +161,8 @@ extension Pipe {
         #expect(late.status == 2 && late.output.split(separator: "\n").count == 2)
         let json = try Command("predict", "--input-format", "jsonl", input: Array("{\"txt\": 1}\n".utf8))
         #expect(json.status == 2)
+        let csv = try Command("predict", "--input-format", "csv", input: Array("text\n\"open\n".utf8))
+        #expect(csv.status == 2 && csv.output.isEmpty)
     }
 
     @Test func `a wrong use is exit code 64`() throws {
