@@ -15,6 +15,9 @@ class Split:
     texts: list[str]
     labels: list[int]
 
+    def prepared(self) -> Split:
+        return Split([prepare(text) for text in self.texts], self.labels)
+
 
 def prepare(text: str) -> str:
     """`@somebody` becomes `@user`, a link becomes `http`: what the twitter-roberta model card does before tokenizing."""

@@ -30,7 +30,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 import emoji_tokens
 import int8_checkpoint
-from classification_data import DatasetError, Split, label_names, load_split, prepare
+from classification_data import DatasetError, Split, label_names, load_split
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
                    "vocab.txt")
@@ -60,7 +60,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     arguments = parse_arguments()
     labels = label_names(arguments.dataset)
-    train, validation, test = (load_split(arguments.dataset, split, labels) for split in ("train", "val", "test"))
+    train, validation, test = (
+        load_split(arguments.dataset, split, labels).prepared() for split in ("train", "val", "test"))
     trainer = Trainer(arguments, labels, train, validation)
     best = trainer.best_soup()
     if arguments.add_emoji:
@@ -104,18 +105,17 @@ class Trainer:
         padding_offset = (config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
         self.max_tokens = config.max_position_embeddings - padding_offset
         self.train = self.encode(train, limit=min(arguments.max_length, self.max_tokens))
-        self.train_texts = [prepare(text) for text in train.texts]
+        self.train_texts = train.texts
         self.train_labels = train.labels
         self.validation = self.encode(validation, limit=self.max_tokens)
-        self.validation_texts = [prepare(text) for text in validation.texts]
+        self.validation_texts = validation.texts
         self.validation_labels = validation.labels
         counts = torch.bincount(torch.tensor(train.labels), minlength=len(labels)).float()
         self.log_prior = (counts / counts.sum()).log().to(self.device)
         self.model = self.fresh_model()
 
     def encode(self, split: Split, limit: int) -> list[list[int]]:
-        texts = [prepare(text) for text in split.texts]
-        return self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+        return self.tokenizer(split.texts, truncation=True, max_length=limit)["input_ids"]
 
     def fresh_model(self):
         torch.manual_seed(0)  # The members of a soup start from the same head, else their mean means nothing.
@@ -161,14 +161,14 @@ class Trainer:
         what gives the best mean of the two on the validation split.
         """
         scores = self.probabilities(state, self.validation).log()
+        shares = (0.0, 0.25, 0.5, 0.75, 1.0)
         reports = []
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        for share in shares:
             predicted = (scores + share * self.log_prior).argmax(-1)
             reports.append({"weights": f"shares^{share}"} | figures(predicted, self.validation_labels))
             print(json.dumps(reports[-1]), flush=True)
         self.log += reports
-        best = max(reports, key=lambda report: report["accuracy"] + report["macro_recall"])
-        share = float(best["weights"].partition("^")[2])
+        share, _ = max(zip(shares, reports), key=lambda pair: pair[1]["accuracy"] + pair[1]["macro_recall"])
         bias = next(name for name in ("classifier.bias", "classifier.out_proj.bias") if name in state)
         return state | {bias: state[bias] + share * self.log_prior.cpu()}
 

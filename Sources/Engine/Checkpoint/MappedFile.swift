@@ -25,8 +25,6 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
-    package var count: Int { bytes.count }
-
     /// A copy of its own.
     package func contents() -> [UInt8] { Array(bytes) }
 

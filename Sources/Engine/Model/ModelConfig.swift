@@ -168,8 +168,8 @@ enum JSONFile {
 
     static func bytes(_ path: String) throws(InputError) -> [UInt8] {
         let file = try MappedFile(path: path)
-        guard file.count <= maximumBytes else {
-            throw InputError(file.name, "is \(file.count) bytes long; at most \(maximumBytes) are read")
+        guard file.bytes.count <= maximumBytes else {
+            throw InputError(file.name, "is \(file.bytes.count) bytes long; at most \(maximumBytes) are read")
         }
         return file.contents()
     }

@@ -121,7 +121,8 @@ public struct RecordReader: ~Copyable {
             text: cells[column], fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
     }
 
-    /// A CSV row's cells and the line it begins at; quotes may hold commas, new lines and doubled quotes. Blank lines are passed over.
+    /// A CSV row's cells and the line it begins at; quotes may hold commas, new lines and doubled quotes. Blank lines are
+    /// passed over.
     private mutating func nextCells() throws(InputError) -> (cells: [String], line: Int)? {
         line += 1
         var start = line
