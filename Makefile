@@ -1,7 +1,7 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
 .PHONY: serve test test-integration build setup train clean help
 
-APT_PACKAGES := libopenblas-dev pkg-config curl
+APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .build-venv
 BUILD := swift build -c release

@@ -18,7 +18,10 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .target(name: "Kernels"),
+        .target(
+            name: "Kernels",
+            linkerSettings: [.linkedLibrary("omp5", .when(platforms: [.linux]))]
+        ),
         .target(
             name: "Engine",
             dependencies: ["Kernels", "COpenBLAS", .product(name: "Crypto", package: "swift-crypto")],

@@ -27,7 +27,11 @@ public struct Prediction: Sendable, Equatable {
 /// at a time.
 public final class Classifier: Sendable {
     public struct Options: Sendable {
-        /// Threads of the matrix products; nil for what the process may use.
+        /// nil for int8, or f32 where the backend is OpenBLAS.
+        public var precision: Precision?
+        /// nil for `simd`; for f32 on an x86 CPU without AVX2 `openblas`, unless `APUS_FORCE_ISA` is set.
+        public var backend: Backend?
+        /// Threads of a forward pass; nil for what the process may use.
         public var threads: Int?
         /// nil for what config.json says, which is `tweet` where it says nothing.
         public var preparation: TextPreparation?
@@ -35,57 +39,57 @@ public final class Classifier: Sendable {
         public var instructionSet: InstructionSet?
 
         public init(
-            threads: Int? = nil, preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil
+            precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
+            preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil
         ) {
+            self.precision = precision
+            self.backend = backend
             self.threads = threads
             self.preparation = preparation
             self.instructionSet = instructionSet
         }
-    }
 
-    /// The tokens of one pass; more texts go through in several.
-    private static let batchTokens = 1024
+        package func inference() throws(InputError) -> InferenceSession.Options {
+            let instructionSet: InstructionSet
+            if let chosen = self.instructionSet { instructionSet = chosen } else { instructionSet = try .select() }
+            let precision = self.precision ?? (backend == .openblas ? .f32 : .int8)
+            let standard: Backend = precision == .f32 && instructionSet.lacksProducts ? .openblas : .simd
+            let backend = self.backend ?? standard
+            guard backend == .simd || precision == .f32 else {
+                throw InputError("--backend openblas", "has no int8 products; use --precision f32, or --backend simd")
+            }
+            return InferenceSession.Options(
+                precision: precision, backend: backend, threads: threads ?? ProcessorCount.available,
+                instructionSet: instructionSet)
+        }
+    }
 
     public let directory: ModelDirectory
     public let architecture: String
     public let labels: [String]
     public let tokenizer: TextTokenizer
-    public let instructionSet: InstructionSet
-    public let threads: Int
-    public let precision = "f32"
-
-    private let checkpoint: Checkpoint
-    private let ops: Ops
-    private let model: any SequenceClassifier
-    private let scratch: Mutex<EncoderScratch>
+    package let session: InferenceSession
 
     /// Loads a model directory; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
         self.directory = directory
         let config = try ModelConfig(directory: directory.path)
-        checkpoint = try Checkpoint.open(directory: directory.path)
-        var weights = WeightReader(checkpoint, isQuantized: config.isQuantized)
-        let type: any SequenceClassifier.Type =
-            switch config.architecture {
-            case .roberta: RobertaForSequenceClassification.self
-            case .bert: BertForSequenceClassification.self
-            }
-        model = try type.init(config, &weights)
-        try weights.verifyAllUsed(except: type.ignores)
-
         tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
-        if let instructionSet = options.instructionSet {
-            self.instructionSet = instructionSet
-        } else {
-            instructionSet = try InstructionSet.select()
-        }
-        ops = Ops(instructionSet)
-        threads = options.threads ?? ProcessorCount.available
-        Ops.setThreads(threads)
+        session = try InferenceSession(
+            config, try Checkpoint.open(directory: directory.path), try options.inference())
         architecture = config.architecture.rawValue
         labels = config.labels
-        scratch = Mutex(EncoderScratch(config, tokens: max(Self.batchTokens, config.maximumTokens)))
     }
+
+    /// Loads the model in the directory `model`, or the one inside the package.
+    public convenience init(model: String? = nil, options: Options = Options()) throws(InputError) {
+        try self.init(try ModelDirectory.resolve(model), options: options)
+    }
+
+    public var instructionSet: InstructionSet { session.options.instructionSet }
+    public var threads: Int { session.options.threads }
+    public var precision: Precision { session.options.precision }
+    public var backend: Backend { session.options.backend }
 
     /// A label for each text, in order.
     public func predict(_ texts: [String]) throws -> [Prediction] {
@@ -101,12 +105,12 @@ public final class Classifier: Sendable {
         while start < encodings.count {
             var end = start
             var tokens = 0
-            while end < encodings.count, end == start || tokens + encodings[end].ids.count <= Self.batchTokens {
+            while end < encodings.count, end == start || tokens + encodings[end].ids.count <= session.batchTokens {
                 tokens += encodings[end].ids.count
                 end += 1
             }
             let batch = Array(encodings[start..<end])
-            for (encoding, logits) in zip(batch, logits(batch.map(\.ids))) {
+            for (encoding, logits) in zip(batch, session.logits(batch.map(\.ids))) {
                 predictions.append(try prediction(encoding, logits))
             }
             start = end
@@ -114,25 +118,15 @@ public final class Classifier: Sendable {
         return predictions
     }
 
-    /// [texts][labels]; each text within `maximumTokens`, together within the scratch.
-    package func logits(_ ids: [[Int]]) -> [[Float]] {
-        let batch = TokenBatch(ids)
-        return scratch.withLock { scratch in
-            precondition(batch.ids.count <= scratch.tokens)
-            let logits = model.logits(batch, scratch: scratch, ops)
-            return ids.indices.map { Array(logits.row($0)) }
-        }
-    }
-
     /// The SHA-256 of the weights' file, in hexadecimal. Reads the whole file.
-    public func weightsDigest() -> String { checkpoint.file.sha256() }
+    public func weightsDigest() -> String { session.checkpoint.file.sha256() }
 
     private func prediction(_ encoding: Encoding, _ logits: [Float]) throws(InputError) -> Prediction {
         guard logits.allSatisfy(\.isFinite) else {
             throw InputError(directory.name, "the model's logits are \(logits): its weights are damaged. Fetch it again")
         }
         var probabilities = logits
-        ops.softmax(&probabilities)
+        instructionSet.softmax(&probabilities)
         return Prediction(
             scores: zip(labels, probabilities).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
             tokens: encoding.ids.count, isTruncated: encoding.isTruncated)

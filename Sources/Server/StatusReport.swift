@@ -12,7 +12,7 @@ struct StatusReport: Sendable {
             "weights_sha256": .string(classifier.weightsDigest()),
             "architecture": .string(classifier.architecture),
             "labels": .array(classifier.labels.map(JSONValue.string)),
-            "precision": .string(classifier.precision),
+            "precision": .string(classifier.precision.rawValue),
             "isa": .string(classifier.instructionSet.name),
             "threads": .integer(classifier.threads),
             "version": .string(apusVersion),

@@ -3,13 +3,14 @@ import Engine
 
 /// What every command takes that loads a model.
 struct ModelOptions: ParsableArguments {
-    enum Precision: String, CaseIterable, ExpressibleByArgument { case f32 }
-
     @Option(help: "A model directory as Hugging Face writes it (default: $APUS_MODEL, else the model inside the package).")
     var model: String?
 
-    @Option(help: "The arithmetic of the matrix products.")
-    var precision = Precision.f32
+    @Option(help: "The arithmetic of the matrix products: int8 or f32 (default: int8; f32 with --backend openblas).")
+    var precision: Precision?
+
+    @Option(help: "Who computes the matrix products: simd, Apus' kernels, or openblas, f32 only (default: simd).")
+    var backend: Backend?
 
     @Option(help: "Threads (default: what the process may use, by affinity mask and cgroup quota).")
     var threads: Int?
@@ -18,6 +19,9 @@ struct ModelOptions: ParsableArguments {
     var textPreparation: String?
 
     func validate() throws {
+        if backend == .openblas, precision == .int8 {
+            throw ValidationError("--backend openblas has no int8 products; use --precision f32.")
+        }
         if let threads, !(1...1024 ~= threads) {
             throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
         }
@@ -25,7 +29,9 @@ struct ModelOptions: ParsableArguments {
 
     func classifier() throws -> Classifier {
         try Classifier(
-            try ModelDirectory.resolve(model), options: .init(threads: threads, preparation: try preparation()))
+            try ModelDirectory.resolve(model),
+            options: .init(
+                precision: precision, backend: backend, threads: threads, preparation: try preparation()))
     }
 
     func tokenizer() throws -> TextTokenizer {
@@ -37,4 +43,6 @@ struct ModelOptions: ParsableArguments {
     }
 }
 
+extension Precision: ExpressibleByArgument {}
+extension Backend: ExpressibleByArgument {}
 extension RecordFormat: ExpressibleByArgument {}

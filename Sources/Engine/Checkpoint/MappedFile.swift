@@ -25,6 +25,26 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
+    /// Memory that never was a file: `byteCount` bytes as `fill` leaves them.
+    package init(named name: String, byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        self.name = name
+        let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let base, base != MAP_FAILED else { fatalError("the system has no \(byteCount >> 20) MB of memory left") }
+        let memory = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
+        fill(memory)
+        bytes = UnsafeRawBufferPointer(memory)
+    }
+
+    /// Gives the memory of whole pages within `part` back. A file's are read again when touched; memory that never was a
+    /// file is zero from then on.
+    func discard(_ part: UnsafeRawBufferPointer) {
+        guard let start = part.baseAddress else { return }
+        let page = Int(getpagesize())
+        let first = UnsafeMutableRawPointer(mutating: start).alignedUp(toMultipleOf: page)
+        let end = UnsafeMutableRawPointer(mutating: start + part.count).alignedDown(toMultipleOf: page)
+        if end > first { madvise(first, end - first, Int32(MADV_DONTNEED)) }
+    }
+
     /// A copy of its own.
     package func contents() -> [UInt8] { Array(bytes) }
 

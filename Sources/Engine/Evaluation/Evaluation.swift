@@ -55,7 +55,7 @@ public struct Evaluation: Sendable {
         }
         model = classifier.directory.name
         architecture = classifier.architecture
-        precision = classifier.precision
+        precision = classifier.precision.rawValue
         isa = classifier.instructionSet.name
         threads = classifier.threads
         labels = classifier.labels

@@ -7,19 +7,18 @@ package struct BertForSequenceClassification: SequenceClassifier {
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
         encoder = try Encoder(config, &weights, prefix: "bert")
         pooler = try weights.linear("bert.pooler.dense", from: config.hidden, to: config.hidden)
-        classifier = try weights.linear("classifier", from: config.hidden, to: config.labelCount)
+        classifier = try weights.labelProjection("classifier", from: config.hidden, to: config.labelCount)
     }
 
     package static func ignores(_ tensor: String) -> Bool { tensor.hasSuffix(".position_ids") }
 
-    package func logits(_ batch: TokenBatch, scratch: borrowing EncoderScratch, _ ops: Ops) -> Matrix {
-        let positionIDs = batch.sequences.flatMap { Array(0..<$0.count) }
-        let first = encoder(batch, positionIDs: positionIDs, scratch: scratch, ops)
+    package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .fromZero }
+
+    package func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) {
+        let first = encoder(batch, scratch: scratch, ops)
         let pooled = scratch.pooled.prefix(first.rows)
-        let logits = scratch.logits.prefix(first.rows)
-        ops.linear(first, pooler, into: pooled)
-        ops.tanh(pooled)
-        ops.linear(pooled, classifier, into: logits)
-        return logits
+        ops.linear(first, pooler, into: pooled.values)
+        ops.tanh(pooled.values)
+        ops.linear(pooled, classifier, into: scratch.logits.prefix(first.rows))
     }
 }

@@ -5,6 +5,8 @@ package protocol SequenceClassifier: Sendable {
     /// Tensors that its checkpoints may carry and that it has no use for.
     static func ignores(_ tensor: String) -> Bool
 
-    /// [sequences, labels], valid until the scratch is used again.
-    func logits(_ batch: TokenBatch, scratch: borrowing EncoderScratch, _ ops: Ops) -> Matrix
+    static func positions(_ config: ModelConfig) -> TokenBatch.Positions
+
+    /// Writes `scratch.logits`, [sequences, labels]. Every thread of the team calls it.
+    func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops)
 }

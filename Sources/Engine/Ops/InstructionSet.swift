@@ -7,6 +7,9 @@ public struct InstructionSet: @unchecked Sendable {
     public let name: String
     let kernels: UnsafePointer<apus_kernels>
 
+    /// Whether f32 products would be emulated, fused step by fused step: on x86 without FMA, where nobody asked for it.
+    let lacksProducts: Bool
+
     /// Those the host has, best last.
     public static let available: [InstructionSet] = (0..<apus_kernels_count())
         .filter { apus_kernels_supported($0) != 0 }
@@ -16,7 +19,9 @@ public struct InstructionSet: @unchecked Sendable {
     public static func select(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(InputError) -> InstructionSet {
-        guard let forced = environment["APUS_FORCE_ISA"], !forced.isEmpty else { return available.last! }
+        guard let forced = environment["APUS_FORCE_ISA"], !forced.isEmpty else {
+            return InstructionSet(kernels: available.last!.kernels, isForced: false)
+        }
         if let found = available.first(where: { $0.name == forced }) { return found }
         let known = (0..<apus_kernels_count()).map { String(cString: apus_kernels_at($0)!.pointee.isa) }
         throw InputError(
@@ -25,8 +30,13 @@ public struct InstructionSet: @unchecked Sendable {
                 : "\(forced) is unknown; known are \(known.joined(separator: ", "))")
     }
 
-    private init(kernels: UnsafePointer<apus_kernels>) {
+    private init(kernels: UnsafePointer<apus_kernels>, isForced: Bool = true) {
         self.kernels = kernels
+        #if arch(x86_64)
+            lacksProducts = !isForced && String(cString: kernels.pointee.gemm_f32_isa) == "scalar"
+        #else
+            lacksProducts = false
+        #endif
         name = String(cString: kernels.pointee.isa)
     }
 }

@@ -1,38 +1,82 @@
-/// A view of row-major f32 scratch, [rows, columns], dense. It does not own its memory: `Scratch` does.
+import Kernels
+
+/// A view of row-major f32 values, [rows, columns], rows `stride` apart. It does not own its memory: an `Arena` does.
 package struct Matrix {
     package let rows: Int
     package let columns: Int
+    let stride: Int
     let base: UnsafeMutablePointer<Float>
 
-    init(rows: Int, columns: Int, base: UnsafeMutablePointer<Float>) {
+    private init(rows: Int, columns: Int, stride: Int, base: UnsafeMutablePointer<Float>) {
         self.rows = rows
         self.columns = columns
+        self.stride = stride
         self.base = base
+    }
+
+    init(_ arena: Arena, _ rows: Int, _ columns: Int) {
+        self.init(rows: rows, columns: columns, stride: columns, base: arena.allocate(Float.self, rows * columns))
     }
 
     /// The first `count` rows.
     package func prefix(_ count: Int) -> Matrix {
         precondition(count <= rows)
-        return Matrix(rows: count, columns: columns, base: base)
+        return Matrix(rows: count, columns: columns, stride: stride, base: base)
+    }
+
+    package func columns(_ range: Range<Int>) -> Matrix {
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+        return Matrix(rows: rows, columns: range.count, stride: stride, base: base + range.lowerBound)
     }
 
     package func row(_ index: Int) -> UnsafeBufferPointer<Float> {
         precondition(index >= 0 && index < rows)
-        return UnsafeBufferPointer(start: base + index * columns, count: columns)
+        return UnsafeBufferPointer(start: base + index * stride, count: columns)
     }
 
-    var count: Int { rows * columns }
+    var isDense: Bool { stride == columns }
 }
 
-/// Named buffers for one forward pass, allocated once. Not to be shared between passes that run at the same time.
-package struct Scratch: ~Copyable {
-    private var storages: [FloatStorage] = []
+/// Rows in u8, each with its own scale and zero point: x ≈ scale · (value − zero).
+struct QuantizedRows {
+    let columns: Int
+    let kernelRows: apus_rows_u8
 
-    package init() {}
+    init(_ arena: Arena, _ rows: Int, _ columns: Int) {
+        let stride = (columns + 63) / 64 * 64
+        self.columns = columns
+        kernelRows = apus_rows_u8(
+            values: arena.allocate(UInt8.self, rows * stride), stride: stride,
+            scale: arena.allocate(Float.self, rows), zero: arena.allocate(Int32.self, rows))
+    }
 
-    package mutating func matrix(_ rows: Int, _ columns: Int) -> Matrix {
-        let storage = FloatStorage(count: rows * columns)
-        storages.append(storage)
-        return Matrix(rows: rows, columns: columns, base: storage.base)
+    func kernelRows(from row: Int) -> apus_rows_u8 {
+        apus_rows_u8(
+            values: kernelRows.values + row * kernelRows.stride, stride: kernelRows.stride,
+            scale: kernelRows.scale + row, zero: kernelRows.zero + row)
+    }
+}
+
+/// What goes into a matrix product: f32 values, [rows, columns], and where products are int8, beside them the same rows
+/// quantized. Whoever writes the values sees to the quantized ones (`layerNorm`, `gather`, `quantize`).
+package struct Activations {
+    package let values: Matrix
+    let quantized: QuantizedRows?
+
+    package init(_ arena: Arena, _ rows: Int, _ columns: Int, _ precision: Precision) {
+        values = Matrix(arena, rows, columns)
+        quantized = precision == .int8 ? QuantizedRows(arena, rows, columns) : nil
+    }
+
+    private init(values: Matrix, quantized: QuantizedRows?) {
+        self.values = values
+        self.quantized = quantized
+    }
+
+    package var rows: Int { values.rows }
+
+    /// The first `count` rows.
+    package func prefix(_ count: Int) -> Activations {
+        Activations(values: values.prefix(count), quantized: quantized)
     }
 }

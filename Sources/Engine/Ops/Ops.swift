@@ -1,122 +1,205 @@
 import COpenBLAS
 import Kernels
 
-/// y = x·Wᵀ + b
-package struct Linear: Sendable {
-    /// [outputs, inputs]
-    package let weight: Weights
-    /// [outputs]
-    package let bias: Weights
-
-    package init(weight: Weights, bias: Weights) {
-        precondition(bias.columns == weight.rows)
-        self.weight = weight
-        self.bias = bias
-    }
-}
-
 package struct LayerNorm: Sendable {
-    package let gamma: Weights
-    package let beta: Weights
+    package let gamma: Vector
+    package let beta: Vector
     package let epsilon: Float
 
-    package init(gamma: Weights, beta: Weights, epsilon: Float) {
-        precondition(gamma.columns == beta.columns)
+    package init(gamma: Vector, beta: Vector, epsilon: Float) {
+        precondition(gamma.count == beta.count)
         self.gamma = gamma
         self.beta = beta
         self.epsilon = epsilon
     }
 }
 
-/// The operations of a forward pass, on one instruction set. Every operation checks its shapes, then makes one call.
-package struct Ops: Sendable {
-    package let instructionSet: InstructionSet
+/// One thread's hands in a forward pass. All threads of the team call the same operations in the same order; each operation
+/// checks its shapes, takes its share of the pieces, and returns when all of them are done.
+package struct Ops {
+    private let kernels: UnsafePointer<apus_kernels>
+    private let thread: UnsafeMutablePointer<apus_thread>
 
-    package init(_ instructionSet: InstructionSet) {
-        self.instructionSet = instructionSet
+    init(kernels: UnsafePointer<apus_kernels>, thread: UnsafeMutablePointer<apus_thread>) {
+        self.kernels = kernels
+        self.thread = thread
     }
 
-    private var kernels: apus_kernels { instructionSet.kernels.pointee }
-
-    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b
-    package func linear(_ x: Matrix, _ layer: Linear, into y: Matrix) {
-        let (rows, inputs, outputs) = (x.rows, x.columns, layer.weight.rows)
-        precondition(layer.weight.columns == inputs && y.rows == rows && y.columns == outputs)
-        for row in 0..<rows { (y.base + row * outputs).update(from: layer.bias.base, count: outputs) }
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(outputs), blasint(inputs), 1, x.base,
-            blasint(inputs), layer.weight.base, blasint(inputs), 1, y.base, blasint(outputs))
-    }
-
-    /// out = norm(x + residual); out may be x or the residual.
-    package func layerNorm(_ x: Matrix, plus residual: Matrix? = nil, _ norm: LayerNorm, into out: Matrix) {
-        precondition(norm.gamma.columns == x.columns && out.columns == x.columns && out.rows == x.rows)
-        precondition(residual.map { $0.rows == x.rows && $0.columns == x.columns } ?? true)
-        kernels.layernorm_f32(
-            x.base, residual?.base, norm.gamma.base, norm.beta.base, norm.epsilon, x.rows, x.columns, out.base)
-    }
-
-    package func gelu(_ x: Matrix) { kernels.gelu_f32(x.base, x.count) }
-
-    package func tanh(_ x: Matrix) { kernels.tanh_f32(x.base, x.count) }
-
-    /// x[row] = softmax(x[row])
-    package func softmax(_ x: inout [Float]) {
-        precondition(!x.isEmpty)
-        x.withUnsafeMutableBufferPointer { kernels.softmax_f32($0.baseAddress!, $0.count) }
-    }
-
-    /// out[row] = Σ tables[t][indices[t][row]]: the embeddings' sum.
-    package func embed(_ tables: [(table: Weights, indices: [Int])], into out: Matrix) {
-        for (table, indices) in tables {
-            precondition(table.columns == out.columns && indices.count == out.rows)
-            precondition(indices.allSatisfy { 0..<table.rows ~= $0 })
-        }
-        for row in 0..<out.rows {
-            let sum = out.base + row * out.columns
-            for (position, (table, indices)) in tables.enumerated() {
-                let addend = table.base + indices[row] * out.columns
-                if position == 0 {
-                    sum.update(from: addend, count: out.columns)
+    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then GELU where asked for, then + residual; y may be the residual.
+    package func linear(
+        _ x: Activations, _ layer: Linear, gelu: Bool = false, plus residual: Matrix? = nil, into y: Matrix
+    ) {
+        let rows = x.rows
+        precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
+        precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs } ?? true)
+        if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
+        // A piece is a panel; with few panels for many threads, a panel for a part of the rows.
+        let blocks = min(Self.pieces(rows, of: 24), Self.pieces(6 * thread.pointee.count, of: layer.panels))
+        let blockRows = Self.pieces(Self.pieces(rows, of: blocks), of: 6) * 6
+        share(layer.panels * blocks) { pieces in
+            for piece in pieces {
+                let (panel, first) = (piece / blocks, piece % blocks * blockRows)
+                guard first < rows else { continue }
+                let column = panel * Linear.panel
+                let width = min(Linear.panel, layer.outputs - column)
+                var epilogue = apus_epilogue(
+                    bias: layer.bias.base + column,
+                    residual: residual.map { UnsafePointer($0.base + first * $0.stride + column) },
+                    residual_stride: residual?.stride ?? 0, gelu: gelu ? 1 : 0)
+                let count = min(blockRows, rows - first)
+                let out = y.base + first * y.stride + column
+                if layer.format == .int8 {
+                    var input = x.quantized!.kernelRows(from: first)
+                    var weights = layer.int8Panel(panel)
+                    kernels.pointee.gemm_u8s8(
+                        &input, count, &weights, Linear.roundedToFour(layer.inputs), width, &epilogue, out, y.stride)
                 } else {
-                    for column in 0..<out.columns { sum[column] += addend[column] }
+                    kernels.pointee.gemm_f32(
+                        x.values.base + first * x.values.stride, x.values.stride, count, layer.f32Panel(panel),
+                        layer.inputs, width, &epilogue, out, y.stride)
                 }
             }
         }
     }
 
-    /// out[i] = x[rows[i]]
-    package func gather(_ x: Matrix, rows: [Int], into out: Matrix) {
-        precondition(out.rows == rows.count && out.columns == x.columns && rows.allSatisfy { 0..<x.rows ~= $0 })
-        for (index, row) in rows.enumerated() {
-            (out.base + index * out.columns).update(from: x.base + row * x.columns, count: x.columns)
+    /// OpenBLAS brings threads of its own: the team is one.
+    private func openBLAS(_ x: Matrix, _ layer: Linear, gelu: Bool, plus residual: Matrix?, into y: Matrix) {
+        precondition(thread.pointee.count == 1 && !(gelu && residual != nil))
+        for row in 0..<x.rows {
+            let out = y.base + row * y.stride
+            if let residual {
+                for column in 0..<y.columns { out[column] = residual.base[row * residual.stride + column] + layer.bias.base[column] }
+            } else {
+                out.update(from: layer.bias.base, count: y.columns)
+            }
+        }
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(x.rows), blasint(layer.outputs), blasint(layer.inputs), 1,
+            x.base, blasint(x.stride), layer.rowMajor, blasint(layer.inputs), 1, y.base, blasint(y.stride))
+        if gelu { for row in 0..<x.rows { kernels.pointee.gelu_f32(y.base + row * y.stride, y.columns) } }
+    }
+
+    /// out = norm(x); out may be x.
+    package func layerNorm(_ x: Matrix, _ norm: LayerNorm, into out: Activations) {
+        let columns = x.columns
+        precondition(norm.gamma.count == columns && out.values.columns == columns && out.rows == x.rows)
+        precondition(x.isDense && out.values.isDense)
+        share(x.rows) { rows in
+            let (first, count) = (rows.lowerBound, rows.count)
+            let (from, to) = (x.base + first * columns, out.values.base + first * columns)
+            if var quantized = out.quantized?.kernelRows(from: first) {
+                kernels.pointee.layernorm_f32(
+                    from, norm.gamma.base, norm.beta.base, norm.epsilon, count, columns, to, &quantized)
+            } else {
+                kernels.pointee.layernorm_f32(
+                    from, norm.gamma.base, norm.beta.base, norm.epsilon, count, columns, to, nil)
+            }
         }
     }
 
-    /// Multi-head attention within each sequence: q, out [queries, hidden], k, v [tokens, hidden].
-    /// Sequence s has the keys `keys[s]` and the queries `queries[s]`, as row ranges; scores: one row of scratch.
+    /// The quantized rows from the values, where products are int8.
+    package func quantize(_ x: Activations) {
+        guard let quantized = x.quantized else { return }
+        share(x.rows) { quantize(x.values, $0, into: quantized) }
+    }
+
+    private func quantize(_ x: Matrix, _ rows: Range<Int>, into quantized: QuantizedRows) {
+        var out = quantized.kernelRows(from: rows.lowerBound)
+        kernels.pointee.quantize_u8(x.base + rows.lowerBound * x.stride, x.stride, rows.count, x.columns, &out)
+    }
+
+    package func tanh(_ x: Matrix) {
+        share(x.rows) { rows in
+            for row in rows { kernels.pointee.tanh_f32(x.base + row * x.stride, x.columns) }
+        }
+    }
+
+    /// out[i] = words[ids[i]] + positions[positionIDs[i]]
+    package func embed(
+        _ words: EmbeddingTable, _ ids: [Int], _ positions: PositionTable, _ positionIDs: [Int], into out: Matrix
+    ) {
+        precondition(words.columns == out.columns && positions.matrix.columns == out.columns)
+        precondition(ids.count == out.rows && positionIDs.count == out.rows)
+        share(out.rows) { rows in
+            for row in rows {
+                let sum = out.base + row * out.stride
+                words.matrix.read(row: ids[row], into: sum)
+                let addend = positions.matrix.row(positionIDs[row])
+                for column in 0..<out.columns { sum[column] += addend[column] }
+            }
+        }
+    }
+
+    /// out[i] = x[rows[i].lowerBound]
+    package func gatherFirst(_ x: Matrix, of sequences: [Range<Int>], into out: Activations) {
+        precondition(out.rows == sequences.count && out.values.columns == x.columns)
+        share(out.rows) { rows in
+            for row in rows {
+                let from = x.row(sequences[row].lowerBound)
+                (out.values.base + row * out.values.stride).update(from: from.baseAddress!, count: x.columns)
+            }
+            if let quantized = out.quantized { quantize(out.values, rows, into: quantized) }
+        }
+    }
+
+    /// Which rows of q a sequence has.
+    package enum Queries {
+        /// Those of its tokens.
+        case all
+        /// One row a sequence, in order.
+        case first
+    }
+
+    /// Multi-head attention within each sequence: q, out [queries, hidden], k, v [tokens, hidden]; scratch: a row for each
+    /// thread of `attentionScratch`.
     package func attention(
-        q: Matrix, k: Matrix, v: Matrix, heads: Int, queries: [Range<Int>], keys: [Range<Int>], scores: Matrix,
+        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, scratch: Matrix,
         into out: Matrix
     ) {
         let hidden = q.columns
         let headSize = hidden / heads
         precondition(headSize * heads == hidden && k.columns == hidden && v.columns == hidden && out.columns == hidden)
-        precondition(queries.count == keys.count && k.rows == v.rows && q.rows == out.rows)
+        precondition(k.rows == v.rows && k.stride == v.stride && q.rows == out.rows)
+        let workspace = scratch.row(thread.pointee.index)
         let scale = 1 / Float(headSize).squareRoot()
-        for (queries, keys) in zip(queries, keys) {
-            precondition(queries.upperBound <= q.rows && keys.upperBound <= k.rows)
-            precondition(!keys.isEmpty && keys.count <= scores.columns)
-            for head in 0..<heads {
-                let column = head * headSize
-                kernels.attention_f32(
-                    q.base + queries.lowerBound * hidden + column, hidden, queries.count,
-                    k.base + keys.lowerBound * hidden + column, v.base + keys.lowerBound * hidden + column, hidden,
-                    keys.count, headSize, scale, scores.base, out.base + queries.lowerBound * hidden + column, hidden)
+        share(sequences.count * heads) { pieces in
+            for piece in pieces {
+                let (sequence, column) = (piece / heads, piece % heads * headSize)
+                let keys = sequences[sequence]
+                let rows = queries == .all ? keys : sequence..<sequence + 1
+                precondition(rows.upperBound <= q.rows && keys.upperBound <= k.rows && !keys.isEmpty)
+                precondition(Self.attentionScratch(keys: keys.count, headSize: headSize) <= workspace.count)
+                kernels.pointee.attention_f32(
+                    q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
+                    k.base + keys.lowerBound * k.stride + column, v.base + keys.lowerBound * v.stride + column, k.stride,
+                    keys.count, headSize, scale, UnsafeMutablePointer(mutating: workspace.baseAddress),
+                    out.base + rows.lowerBound * out.stride + column, out.stride)
             }
         }
     }
 
-    /// The number of threads that matrix products use, in the whole process.
-    package static func setThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
+    /// The scratch of one thread, in values.
+    package static func attentionScratch(keys: Int, headSize: Int) -> Int { apus_attention_scratch(keys, headSize) }
+
+    /// Hands out 0..<total among the threads, and waits until all is done.
+    @inline(__always)
+    private func share(_ total: Int, _ body: (Range<Int>) -> Void) {
+        var first = 0
+        var last = 0
+        while apus_thread_take(thread, total, &first, &last) != 0 { body(first..<last) }
+        apus_thread_barrier(thread)
+    }
+
+    private static func pieces(_ total: Int, of size: Int) -> Int { (total + size - 1) / size }
+
+    /// The threads of OpenBLAS, in the whole process.
+    package static func setOpenBLASThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
+}
+
+extension InstructionSet {
+    /// x = softmax(x)
+    package func softmax(_ x: inout [Float]) {
+        precondition(!x.isEmpty)
+        x.withUnsafeMutableBufferPointer { kernels.pointee.softmax_f32($0.baseAddress!, $0.count) }
+    }
 }

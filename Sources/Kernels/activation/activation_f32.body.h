@@ -1,13 +1,5 @@
 // gelu and tanh; the including file has opened a target region and defined KERNEL(name).
-#include "../vector/lanes16.h"
-
-/// x·Φ(x) = x − |x|·E for x ≥ 0 and −|x|·E below, E = erfc(|x|/√2)/2: no cancellation on either side.
-/// From |x| = 15 on E is 0 in f32, and infinity stays out of the product.
-APUS_INLINE lanes16 lanes_gelu(lanes16 x) {
-    lanes16 magnitude = lanes_min((lanes16)15.0f, lanes_absolute(x));
-    lanes16 lower = magnitude * (lanes_erfc_positive(magnitude * 0.70710678118654752f) * 0.5f);
-    return x >= 0.0f ? x - lower : -lower;
-}
+#include "gelu.h"
 
 /// tanh x = sign(x)·(1 − 2/(e^{2|x|} + 1)); 1 in f32 from |x| = 9 on.
 APUS_INLINE lanes16 lanes_tanh(lanes16 x) {

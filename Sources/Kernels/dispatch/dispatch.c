@@ -1,26 +1,38 @@
 // The one list of instruction sets: what each needs of the CPU, and its kernels.
 #include "apus_kernels.h"
 
-#define DECLARE(isa)                                                                                                  \
-    void apus_layernorm_f32_##isa(const float *, const float *, const float *, const float *, float, size_t, size_t,  \
-                                  float *);                                                                           \
-    void apus_gelu_f32_##isa(float *, size_t);                                                                        \
-    void apus_tanh_f32_##isa(float *, size_t);                                                                        \
-    void apus_softmax_f32_##isa(float *, size_t);                                                                     \
-    void apus_attention_f32_##isa(const float *, size_t, size_t, const float *, const float *, size_t, size_t,        \
-                                  size_t, float, float *, float *, size_t);
+// The table's own types declare the kernels: `__typeof__` of a member, without its pointer.
+#define MEMBER(kernel) __typeof__(*((apus_kernels *)0)->kernel)
+#define DECLARE_F32(isa)                                                                                              \
+    MEMBER(gemm_f32) apus_gemm_f32_##isa;                                                                             \
+    MEMBER(quantize_u8) apus_quantize_u8_##isa;                                                                       \
+    MEMBER(layernorm_f32) apus_layernorm_f32_##isa;                                                                   \
+    MEMBER(gelu_f32) apus_gelu_f32_##isa;                                                                             \
+    MEMBER(tanh_f32) apus_tanh_f32_##isa;                                                                             \
+    MEMBER(softmax_f32) apus_softmax_f32_##isa;                                                                       \
+    MEMBER(attention_f32) apus_attention_f32_##isa;                                                                   \
+    MEMBER(peak_f32) apus_peak_f32_##isa;
+#define DECLARE_INT8(isa)                                                                                             \
+    MEMBER(gemm_u8s8) apus_gemm_u8s8_##isa;                                                                           \
+    MEMBER(peak_u8s8) apus_peak_u8s8_##isa;
 
-#define ROW(name, f32)                                                                                                \
+#define ROW(int8, f32)                                                                                                \
     {                                                                                                                 \
-        .isa = name, .layernorm_f32 = apus_layernorm_f32_##f32, .gelu_f32 = apus_gelu_f32_##f32,                      \
-        .tanh_f32 = apus_tanh_f32_##f32, .softmax_f32 = apus_softmax_f32_##f32,                                       \
-        .attention_f32 = apus_attention_f32_##f32                                                                     \
+        .isa = #int8, .gemm_u8s8_isa = #int8, .gemm_f32_isa = #f32, .gemm_u8s8 = apus_gemm_u8s8_##int8,               \
+        .gemm_f32 = apus_gemm_f32_##f32, .quantize_u8 = apus_quantize_u8_##f32,                                       \
+        .layernorm_f32 = apus_layernorm_f32_##f32, .gelu_f32 = apus_gelu_f32_##f32, .tanh_f32 = apus_tanh_f32_##f32,  \
+        .softmax_f32 = apus_softmax_f32_##f32, .attention_f32 = apus_attention_f32_##f32,                             \
+        .peak_u8s8 = apus_peak_u8s8_##int8, .peak_f32 = apus_peak_f32_##f32                                           \
     }
 
-DECLARE(scalar)
+DECLARE_F32(scalar)
+DECLARE_INT8(scalar)
 #if defined(__x86_64__)
-DECLARE(avx2)
-DECLARE(avx512)
+DECLARE_F32(avx2)
+DECLARE_INT8(avx2)
+DECLARE_F32(avx512)
+DECLARE_INT8(avx512)
+DECLARE_INT8(avx512vnni)
 
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
@@ -38,11 +50,11 @@ static const struct {
     int (*supported)(void);
     apus_kernels kernels;
 } table[] = {
-    {has_scalar, ROW("scalar", scalar)},
+    {has_scalar, ROW(scalar, scalar)},
 #if defined(__x86_64__)
-    {has_avx2, ROW("avx2", avx2)},
-    {has_avx512, ROW("avx512", avx512)},
-    {has_avx512vnni, ROW("avx512vnni", avx512)}, // the same f32 kernels: VNNI adds int8 products only
+    {has_avx2, ROW(avx2, avx2)},
+    {has_avx512, ROW(avx512, avx512)},
+    {has_avx512vnni, ROW(avx512vnni, avx512)}, // VNNI adds int8 products only
 #endif
 };
 
@@ -51,3 +63,9 @@ size_t apus_kernels_count(void) { return sizeof table / sizeof table[0]; }
 const apus_kernels *apus_kernels_at(size_t index) { return &table[index].kernels; }
 
 int apus_kernels_supported(size_t index) { return table[index].supported(); }
+
+size_t apus_attention_scratch(size_t keys, size_t head_size) {
+    enum { ROWS = 6 }; // the tallest tile
+    size_t padded_keys = (keys + 15) / 16 * 16, padded_head = (head_size + 15) / 16 * 16;
+    return head_size * padded_keys + ROWS * padded_keys + ROWS * padded_head + keys * padded_head;
+}

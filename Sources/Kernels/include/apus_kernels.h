@@ -4,18 +4,65 @@
 #define APUS_KERNELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/// One row for each instruction set. All matrices are row-major f32, strides are in elements, no alignment is needed.
-/// Nothing is written outside the shapes given; inputs may be any bits, NaN and infinity included.
+/// Columns of one panel of packed weights.
+enum { APUS_PANEL = 64 };
+
+/// Rows quantized one by one: x[r][c] ≈ scale[r] · (values[r][c] − zero[r]), 0 ≤ zero[r] ≤ 255.
+/// values: [rows × columns], row stride in bytes. A row's scale is NaN where the row was not finite.
+typedef struct apus_rows_u8 {
+    uint8_t *values;
+    size_t stride;
+    float *scale;
+    int32_t *zero;
+} apus_rows_u8;
+
+/// One panel of int8 weights, w[k][n] = scale[n] · values[k][n], packed [inner/4][64][4] (apus_pack_s8).
+/// sums[n] = Σk values[k][n]. Columns past the matrix' last are zero in all three.
+typedef struct apus_panel_s8 {
+    const int8_t *values;
+    const int32_t *sums;
+    const float *scales;
+} apus_panel_s8;
+
+/// What becomes of a product: y = product + bias[n]; y = GELU(y) if `gelu`; y += residual[r][n] if there is one.
+/// bias: [64], readable to its end. residual: [rows × columns], stride in elements, or NULL; may be the output.
+typedef struct apus_epilogue {
+    const float *bias;
+    const float *residual;
+    size_t residual_stride;
+    int gelu;
+} apus_epilogue;
+
+/// One row for each instruction set. Matrices are row-major, f32 strides are in elements, no alignment is needed.
+/// Nothing is written outside the shapes given; f32 inputs may be any bits, NaN and infinity included.
 typedef struct apus_kernels {
     /// scalar, avx2, avx512 or avx512vnni.
     const char *isa;
+    /// The instruction sets that the int8 and the f32 products were compiled for.
+    const char *gemm_u8s8_isa, *gemm_f32_isa;
 
-    /// out[r][c] = (y[r][c] − mean(y[r])) / √(var(y[r]) + epsilon) · gamma[c] + beta[c], with y = x + residual.
-    /// x, residual, out: [rows × columns], dense; residual may be NULL; out may be x or residual.
-    /// Sums: lane l adds columns l, l + 16, …; then the lanes' tree (lanes16.h). columns ≥ 1.
-    void (*layernorm_f32)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
-                          size_t rows, size_t columns, float *out);
+    /// C[r][n] = epilogue(a.scale[r] · scales[n] · Σk (a.values[r][k] − a.zero[r]) · values[k][n]), the sum exact in
+    /// int32, converted once. One panel: 1 ≤ columns ≤ 64. rows ≥ 0, 1 ≤ inner ≤ 65,792 (255 · 128 · inner < 2³¹), a
+    /// multiple of 4; a's rows are read up to `inner`. The panel is read to its end, C written up to `columns`.
+    void (*gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *b, size_t inner, size_t columns,
+                      const apus_epilogue *epilogue, float *c, size_t c_stride);
+
+    /// C[r][n] = epilogue(Σk a[r][k] · b[k][n]), k ascending, each step fused. One panel, b packed [inner][64]
+    /// (apus_pack_f32), 1 ≤ columns ≤ 64, inner ≥ 1.
+    void (*gemm_f32)(const float *a, size_t a_stride, size_t rows, const float *b, size_t inner, size_t columns,
+                     const apus_epilogue *epilogue, float *c, size_t c_stride);
+
+    /// Quantizes each row over its own range, widened to hold 0: scale = range / 255, zero = round(−lowest / scale),
+    /// values = round(x / scale) + zero. x: [rows × columns], columns ≥ 1.
+    void (*quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t columns, const apus_rows_u8 *out);
+
+    /// out[r][c] = (x[r][c] − mean(x[r])) / √(var(x[r]) + epsilon) · gamma[c] + beta[c]; x and out may be the same.
+    /// x, out: [rows × columns], dense. Sums: lane l adds columns l, l + 16, …; then the lanes' tree (lanes16.h).
+    /// columns ≥ 1. Where `quantized` is not NULL, it receives the result as quantize_u8 would.
+    void (*layernorm_f32)(const float *x, const float *gamma, const float *beta, float epsilon, size_t rows,
+                          size_t columns, float *out, const apus_rows_u8 *quantized);
 
     /// x[i] = x[i] · Φ(x[i]), Φ the normal distribution: the exact GELU, within 5e-7 · max(1, |x|).
     void (*gelu_f32)(float *x, size_t count);
@@ -26,12 +73,17 @@ typedef struct apus_kernels {
     /// x = exp(x − max x) / Σ exp(x − max x). count ≥ 1.
     void (*softmax_f32)(float *x, size_t count);
 
-    /// One head of one sequence: out[i] = Σj softmax(scale · q[i]·k[j])j v[j].
-    /// q, out: [queries × head_size]; k, v: [keys × head_size]; scores: scratch of `keys` floats.
-    /// out may be q. queries ≥ 0, keys ≥ 1, head_size ≥ 1.
+    /// One head of one sequence: out[i] = Σj softmax(scale · q[i]·k[j])j v[j], scale > 0.
+    /// q, out: [queries × head_size]; k, v: [keys × head_size]; scratch: apus_attention_scratch(keys, head_size) floats.
+    /// out may be q. queries ≥ 0, keys ≥ 1, head_size ≥ 1. Products: c, and j, ascending, each step fused.
     void (*attention_f32)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
-                          size_t kv_stride, size_t keys, size_t head_size, float scale, float *scores, float *out,
+                          size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
                           size_t out_stride);
+
+    /// The arithmetic peak of one core: products of registers alone, as many as fit, `rounds` times.
+    /// Returns the operations done (a multiplication and an addition are two); their time is the caller's to take.
+    uint64_t (*peak_u8s8)(uint64_t rounds);
+    uint64_t (*peak_f32)(uint64_t rounds);
 } apus_kernels;
 
 /// The number of instruction sets that this build knows, best last.
@@ -42,5 +94,41 @@ const apus_kernels *apus_kernels_at(size_t index);
 
 /// Whether the host has the instructions that row `index` needs.
 int apus_kernels_supported(size_t index);
+
+/// The floats of scratch that attention_f32 needs.
+size_t apus_attention_scratch(size_t keys, size_t head_size);
+
+/// Packs up to 64 rows of W [columns × inner] (a row is an output) as one panel and sums them up.
+/// panel: [⌈inner/4⌉][64][4]; sums: [64]; what lies outside W is zero. row stride in elements.
+void apus_pack_s8(const int8_t *w, size_t stride, size_t columns, size_t inner, int8_t *panel, int32_t *sums);
+
+/// Packs up to 64 rows of W [columns × inner] as one panel [inner][64]; what lies outside W is zero.
+void apus_pack_f32(const float *w, size_t stride, size_t columns, size_t inner, float *panel);
+
+/// w ≈ scale · out, symmetric: scale = max|w| / 127 (1 where all are zero, NaN where one is not finite), rounded to the
+/// nearest, ties to even.
+float apus_quantize_weights(const float *w, size_t count, int8_t *out);
+
+/// One thread's place in a team: threads that walk through the same operations together and share out each one's
+/// pieces. 64 bytes, one for each thread, kept by the caller.
+typedef struct apus_thread {
+    struct apus_thread *team; // the first of them
+    size_t index, count;
+    size_t operation;
+    size_t handed_out[2]; // of the first thread: pieces of this and of the next operation, in turn
+    size_t padding[2];
+} apus_thread;
+
+/// Runs body(context, thread) on `count` threads at once, the caller being the first; returns when all have ended.
+/// thread->count is how many there are: fewer where the system gives fewer. One thread is a plain call.
+/// team: [count], aligned to 64. OpenMP keeps workers for every thread that calls this: let one thread make all calls.
+void apus_team_run(apus_thread *team, size_t count, void (*body)(void *context, apus_thread *thread), void *context);
+
+/// Takes pieces *first ..< *last of the current operation's 0 ..< total; 0 where none are left. First large shares,
+/// then ever smaller ones: a core that is busy with something else gets fewer.
+int apus_thread_take(apus_thread *thread, size_t total, size_t *first, size_t *last);
+
+/// Ends the operation: waits for all threads of the team; behind it, what each wrote is seen by all.
+void apus_thread_barrier(apus_thread *thread);
 
 #endif

@@ -5,8 +5,12 @@
 #ifndef APUS_LANES16_H
 #define APUS_LANES16_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "../include/apus_kernels.h"
 
 #pragma clang fp contract(off)
 #pragma clang diagnostic ignored "-Wpsabi" // about passing vectors: every function below is inlined
@@ -26,18 +30,26 @@ APUS_INLINE lanes16 lanes_load(const float *p) {
 
 APUS_INLINE void lanes_store(float *p, lanes16 v) { __builtin_memcpy(p, &v, sizeof v); }
 
+APUS_INLINE lanes16_bits lanes_load_bits(const int32_t *p) {
+    lanes16_bits v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /// The first `count` < 16 values, `fill` behind them.
 APUS_INLINE lanes16 lanes_load_part(const float *p, size_t count, float fill) {
     float part[LANES];
     for (size_t i = 0; i < LANES; i++) part[i] = fill;
-    for (size_t i = 0; i < count; i++) part[i] = p[i];
+    memcpy(part, p, count * sizeof *p);
     return lanes_load(part);
 }
 
-APUS_INLINE void lanes_store_part(float *p, lanes16 v, size_t count) {
-    float part[LANES];
-    lanes_store(part, v);
-    for (size_t i = 0; i < count; i++) p[i] = part[i];
+APUS_INLINE void lanes_store_part(float *p, lanes16 v, size_t count) { memcpy(p, &v, count * sizeof *p); }
+
+/// The first `count` lanes of v, `fill` behind them.
+APUS_INLINE lanes16 lanes_keep(lanes16 v, size_t count, float fill) {
+    const lanes16_bits index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return index < (lanes16_bits)(int32_t)count ? v : (lanes16)fill;
 }
 
 APUS_INLINE lanes16_bits lanes_to_bits(lanes16 v) {
@@ -66,12 +78,12 @@ APUS_INLINE float lanes_sum(lanes16 v) {
     return two.x + two.y;
 }
 
+/// By the same tree; of two, the second where either is NaN.
 APUS_INLINE float lanes_largest(lanes16 v) {
-    float part[LANES];
-    lanes_store(part, v);
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
-    return part[0];
+    __attribute__((ext_vector_type(8))) float eight = v.lo > v.hi ? v.lo : v.hi;
+    __attribute__((ext_vector_type(4))) float four = eight.lo > eight.hi ? eight.lo : eight.hi;
+    __attribute__((ext_vector_type(2))) float two = four.lo > four.hi ? four.lo : four.hi;
+    return two.x > two.y ? two.x : two.y;
 }
 
 /// exp(x), relative error under 2e-7; 0 under −87, no larger than exp(88), NaN for NaN.
@@ -93,22 +105,6 @@ APUS_INLINE lanes16 lanes_exp(lanes16 x) {
     p = lanes_fma(p, r * r, r + 1.0f);
     lanes16_bits exponent = (lanes_to_bits(shifted) - lanes_to_bits(round) + 127) << 23;
     return unbounded < -87.0f ? (lanes16)0.0f : p * lanes_from_bits(exponent);
-}
-
-/// erfc(z) for z ≥ 0, relative error under 1.2e-7 before rounding: Chebyshev fit, Numerical Recipes (2nd ed.), 6.2.
-APUS_INLINE lanes16 lanes_erfc_positive(lanes16 z) {
-    lanes16 t = (lanes16)1.0f / lanes_fma(z, (lanes16)0.5f, (lanes16)1.0f);
-    lanes16 p = (lanes16)0.17087277f;
-    p = lanes_fma(p, t, (lanes16)-0.82215223f);
-    p = lanes_fma(p, t, (lanes16)1.48851587f);
-    p = lanes_fma(p, t, (lanes16)-1.13520398f);
-    p = lanes_fma(p, t, (lanes16)0.27886807f);
-    p = lanes_fma(p, t, (lanes16)-0.18628806f);
-    p = lanes_fma(p, t, (lanes16)0.09678418f);
-    p = lanes_fma(p, t, (lanes16)0.37409196f);
-    p = lanes_fma(p, t, (lanes16)1.00002368f);
-    p = lanes_fma(p, t, (lanes16)-1.26551223f);
-    return t * lanes_exp(lanes_fma(-z, z, p));
 }
 
 APUS_INLINE lanes16 lanes_absolute(lanes16 x) {

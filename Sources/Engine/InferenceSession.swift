@@ -1,0 +1,110 @@
+import Synchronization
+
+/// A model in memory, ready for forward passes: token ids in, logits out. Usable from concurrent code; passes run one at a
+/// time, and after the first ones they allocate nothing.
+package final class InferenceSession: Sendable {
+    package struct Options: Sendable {
+        package let precision: Precision
+        package let backend: Backend
+        package let threads: Int
+        package let instructionSet: InstructionSet
+
+        package init(precision: Precision, backend: Backend, threads: Int, instructionSet: InstructionSet) {
+            self.precision = precision
+            self.backend = backend
+            self.threads = threads
+            self.instructionSet = instructionSet
+        }
+    }
+
+    /// The tokens of one pass that many texts are split into; a single text may have more.
+    private static let usualBatchTokens = 1024
+
+    package let options: Options
+    package let checkpoint: Checkpoint
+    /// The most tokens of one pass.
+    package let batchTokens: Int
+    private let team: Team
+    /// Where passes have several threads; one alone is the caller's.
+    private let thread: InferenceThread?
+    /// Held during a pass.
+    private let turn = Mutex(())
+    private nonisolated(unsafe) let pass: ForwardPass
+
+    package init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options) throws(InputError) {
+        self.options = options
+        self.checkpoint = checkpoint
+        let format: Linear.Format =
+            switch (options.precision, options.backend) {
+            case (.int8, _): .int8
+            case (.f32, .simd): .f32
+            case (.f32, .openblas): .rows
+            }
+        let type: any SequenceClassifier.Type =
+            switch config.architecture {
+            case .roberta: RobertaForSequenceClassification.self
+            case .bert: BertForSequenceClassification.self
+            }
+        let arena = Arena()
+        var weights = WeightReader(checkpoint, isQuantized: config.isQuantized, format: format, into: arena)
+        let model = try type.init(config, &weights)
+        try weights.verifyAllUsed(except: type.ignores)
+
+        let teamThreads = options.backend == .openblas ? 1 : options.threads
+        if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
+        team = Team(options.instructionSet, threads: teamThreads)
+        thread = teamThreads > 1 ? InferenceThread() : nil
+        batchTokens = max(Self.usualBatchTokens, config.maximumTokens)
+        let scratch = EncoderScratch(
+            config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
+        pass = ForwardPass(
+            model: model, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch, arena: arena)
+    }
+
+    /// [texts][labels]; no text is empty or longer than the model, all together fit `batchTokens`.
+    package func logits(_ ids: [[Int]]) -> [[Float]] {
+        onInferenceThread {
+            run(ids) { logits in (0..<logits.rows).map { Array(logits.row($0)) } }
+        }
+    }
+
+    /// One pass; `body` reads the logits, [texts, labels], in place.
+    package func run<Result>(_ ids: [[Int]], _ body: (Matrix) -> Result) -> Result {
+        turn.withLock { _ in
+            pass.fill(ids)
+            precondition(pass.batch.ids.count <= batchTokens)
+            team.run(pass)
+            return body(pass.scratch.logits.prefix(ids.count))
+        }
+    }
+
+    /// Runs `body` where passes run: many of them in a row are spared the way there.
+    package func onInferenceThread<Result>(_ body: () -> Result) -> Result {
+        guard let thread else { return body() }
+        var result: Result?
+        thread.run { result = body() }
+        return result!
+    }
+}
+
+/// A model, what goes through it, and the memory of both.
+private final class ForwardPass: TeamTask {
+    let model: any SequenceClassifier
+    private(set) var batch: TokenBatch
+    let scratch: EncoderScratch
+    private let arena: Arena
+
+    init(model: any SequenceClassifier, batch: TokenBatch, scratch: EncoderScratch, arena: Arena) {
+        self.model = model
+        self.batch = batch
+        self.scratch = scratch
+        self.arena = arena
+    }
+
+    func fill(_ ids: [[Int]]) {
+        batch.removeAll()
+        for text in ids { batch.append(text) }
+    }
+
+    func run(_ ops: Ops) { model.forward(batch, scratch: scratch, ops) }
+}

@@ -1,0 +1,137 @@
+import Kernels
+
+/// y = x·Wᵀ + b, its weights packed for the products. A view: an arena owns the memory.
+package struct Linear: @unchecked Sendable {
+    package enum Format: Sendable {
+        /// Panels [outputs/64][inputs/4][64][4] of int8.
+        case int8
+        /// Panels [outputs/64][inputs][64] of f32.
+        case f32
+        /// [outputs, inputs] of f32, as BLAS has it.
+        case rows
+    }
+
+    package let inputs: Int
+    package let outputs: Int
+    let format: Format
+    let bias: Vector
+    private let weights: UnsafeRawPointer
+    /// [outputs], rounded up to whole panels; for int8 only.
+    private let sums: UnsafeMutablePointer<Int32>
+    private let scales: UnsafeMutablePointer<Float>
+
+    static let panel = Int(APUS_PANEL)
+
+    /// Several matrices with the same inputs, their outputs one behind the other: one product instead of several.
+    init(_ parts: [StoredMatrix], bias: Vector, format: Format, in arena: Arena) {
+        let inputs = parts[0].columns
+        precondition(parts.allSatisfy { $0.columns == inputs })
+        outputs = parts.reduce(0) { $0 + $1.rows }
+        precondition(bias.count == outputs)
+        self.inputs = inputs
+        self.bias = bias
+        self.format = format
+        let padded = (outputs + Self.panel - 1) / Self.panel * Self.panel
+        let rows = RowReader(parts)
+        switch format {
+        case .int8:
+            sums = arena.allocate(Int32.self, padded)
+            scales = arena.allocate(Float.self, padded)
+            let packed = arena.allocate(Int8.self, padded * Self.roundedToFour(inputs))
+            rows.pack(into: packed, sums: sums, scales: scales)
+            weights = UnsafeRawPointer(packed)
+        case .f32:
+            (sums, scales) = (arena.allocate(Int32.self, 0), arena.allocate(Float.self, 0))
+            let packed = arena.allocate(Float.self, padded * inputs)
+            rows.pack(into: packed)
+            weights = UnsafeRawPointer(packed)
+        case .rows:
+            (sums, scales) = (arena.allocate(Int32.self, 0), arena.allocate(Float.self, 0))
+            let copied = arena.allocate(Float.self, outputs * inputs)
+            for row in 0..<outputs { rows.read(row, into: copied + row * inputs) }
+            weights = UnsafeRawPointer(copied)
+        }
+        for part in parts { part.discard() }
+    }
+
+    var panels: Int { (outputs + Self.panel - 1) / Self.panel }
+
+    /// A product's steps, a multiple of four.
+    static func roundedToFour(_ inputs: Int) -> Int { (inputs + 3) / 4 * 4 }
+
+    func int8Panel(_ index: Int) -> apus_panel_s8 {
+        apus_panel_s8(
+            values: weights.assumingMemoryBound(to: Int8.self) + index * Self.panel * Self.roundedToFour(inputs),
+            sums: sums + index * Self.panel, scales: scales + index * Self.panel)
+    }
+
+    func f32Panel(_ index: Int) -> UnsafePointer<Float> { rowMajor + index * Self.panel * inputs }
+
+    var rowMajor: UnsafePointer<Float> { weights.assumingMemoryBound(to: Float.self) }
+}
+
+/// The rows of several matrices under one numbering.
+private struct RowReader {
+    private let parts: [StoredMatrix]
+    private let inputs: Int
+    private let outputs: Int
+
+    init(_ parts: [StoredMatrix]) {
+        self.parts = parts
+        inputs = parts[0].columns
+        outputs = parts.reduce(0) { $0 + $1.rows }
+    }
+
+    func read(_ row: Int, into out: UnsafeMutablePointer<Float>) {
+        let (part, row) = locate(row)
+        part.read(row: row, into: out)
+    }
+
+    private func locate(_ row: Int) -> (part: StoredMatrix, row: Int) {
+        var row = row
+        for part in parts {
+            if row < part.rows { return (part, row) }
+            row -= part.rows
+        }
+        preconditionFailure("row \(row) of \(outputs)")
+    }
+
+    func pack(into packed: UnsafeMutablePointer<Float>) {
+        let panel = Linear.panel
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: panel * inputs) { stage in
+            for first in stride(from: 0, to: outputs, by: panel) {
+                let count = min(panel, outputs - first)
+                for row in 0..<count { read(first + row, into: stage.baseAddress! + row * inputs) }
+                apus_pack_f32(stage.baseAddress, inputs, count, inputs, packed + first * inputs)
+            }
+        }
+    }
+
+    /// int8 as stored, anything else quantized here, a row at a time.
+    func pack(
+        into packed: UnsafeMutablePointer<Int8>, sums: UnsafeMutablePointer<Int32>, scales: UnsafeMutablePointer<Float>
+    ) {
+        let panel = Linear.panel
+        withUnsafeTemporaryAllocation(of: Int8.self, capacity: panel * inputs) { stage in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs) { values in
+                for first in stride(from: 0, to: outputs, by: panel) {
+                    let count = min(panel, outputs - first)
+                    for row in 0..<count {
+                        let place = stage.baseAddress! + row * inputs
+                        let (part, partRow) = locate(first + row)
+                        if part.tensor.type == .i8 {
+                            place.update(from: part.int8Row(partRow), count: inputs)
+                            scales[first + row] = part.scale(row: partRow)
+                        } else {
+                            part.read(row: partRow, into: values.baseAddress!)
+                            scales[first + row] = apus_quantize_weights(values.baseAddress, inputs, place)
+                        }
+                    }
+                    apus_pack_s8(
+                        stage.baseAddress, inputs, count, inputs, packed + first * Linear.roundedToFour(inputs),
+                        sums + first)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Kernels
+
+/// What a team of threads does together: every thread runs it from beginning to end, and shares out each operation's
+/// pieces with the others.
+package protocol TeamTask: AnyObject {
+    func run(_ ops: Ops)
+}
+
+/// A fixed number of threads on one instruction set. All calls come from one thread at a time, best always the same.
+package final class Team: @unchecked Sendable {
+    package let count: Int
+    private let instructionSet: InstructionSet
+    private let threads: UnsafeMutablePointer<apus_thread>
+    private let arena = Arena()
+
+    package init(_ instructionSet: InstructionSet, threads count: Int) {
+        precondition(count >= 1)
+        self.count = count
+        self.instructionSet = instructionSet
+        threads = arena.allocate(apus_thread.self, count)
+    }
+
+    private struct Call {
+        let task: any TeamTask
+        let kernels: UnsafePointer<apus_kernels>
+    }
+
+    package func run(_ task: any TeamTask) {
+        var call = Call(task: task, kernels: instructionSet.kernels)
+        withUnsafeMutablePointer(to: &call) { call in
+            apus_team_run(
+                threads, count,
+                { context, thread in
+                    let call = context!.assumingMemoryBound(to: Call.self)
+                    call.pointee.task.run(Ops(kernels: call.pointee.kernels, thread: thread!))
+                }, call)
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// What becomes of a product. Include only inside a target region.
+#ifndef APUS_EPILOGUE_H
+#define APUS_EPILOGUE_H
+#include "../activation/gelu.h"
+
+/// Finishes columns `column` ..< `column` + 16, of which `count` exist, of row `row`; y has its bias already.
+APUS_INLINE void finish(lanes16 y, const apus_epilogue *epilogue, size_t row, size_t column, size_t count, float *c,
+                        size_t c_stride) {
+    if (epilogue->gelu) y = lanes_gelu(y);
+    const float *residual = epilogue->residual + row * epilogue->residual_stride + column;
+    float *out = c + row * c_stride + column;
+    if (count >= LANES) {
+        if (epilogue->residual) y += lanes_load(residual);
+        lanes_store(out, y);
+    } else {
+        if (epilogue->residual) y += lanes_load_part(residual, count, 0.0f);
+        lanes_store_part(out, y, count);
+    }
+}
+
+#endif
