@@ -15,19 +15,21 @@ import argparse
 import datetime
 import importlib.util
 import json
+import math
 import os
 import random
 import shlex
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import peer_models
 import peer_report
 import peer_runtimes
 from classification_data import DatasetError, label_names, load_split
-from peer_runtimes import PeerError
+from peer_runtimes import PYTORCH, PeerError
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("APUS_DATA", REPOSITORY / "../shared/data"))
@@ -61,7 +63,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     cores = len(os.sched_getaffinity(0))
-    latency = commands.add_parser("latency", help="p50 of one text", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    latency = commands.add_parser("latency", help="p50 of one text",
+                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     latency.set_defaults(run=compare_latency)
     latency.add_argument("--architecture", nargs="+", choices=peer_models.ARCHITECTURES,
                          default=list(peer_models.ARCHITECTURES))
@@ -91,8 +94,8 @@ def check_installation(arguments: argparse.Namespace) -> None:
                         "into a virtual environment and run this with its python")
     arguments.apus = None if arguments.apus == "none" else Path(arguments.apus).resolve()
     if arguments.apus and not os.access(arguments.apus, os.X_OK):
-        raise PeerError(f"{arguments.apus}: no executable there; build it (make build), name it with --apus, or time the "
-                        "peers alone with --apus none")
+        raise PeerError(f"{arguments.apus}: no executable there; build it (make build), name it with --apus, or run "
+                        "the peers alone with --apus none")
     cores = len(os.sched_getaffinity(0))
     if not all(1 <= count <= cores for count in arguments.threads):
         raise PeerError(f"--threads {' '.join(map(str, arguments.threads))}: from 1 to {cores}, the cores that this "
@@ -110,10 +113,12 @@ def compare_latency(arguments: argparse.Namespace) -> int:
         raise PeerError(f"{DATA}/roberta-base-tokenizer: no vocab.json; set APUS_DATA to the data folder, or take "
                         "--architecture minilm-l6, which needs none")
     report = {"machine": machine(), "apus": None, "max_abs_logit_difference": [], "cells": []}
+    start = time.monotonic(), others_cpu_seconds()
     rounds: dict[tuple, list[float]] = {}  # (architecture, precision, threads, length, runtime) → a p50 a round
     for architecture in arguments.architecture:
         folder = arguments.work / architecture
-        calibration = random_rows([random.Random(2).randint(5, 100)] * RANDOM_CALIBRATION_TEXTS, architecture)
+        lengths = random.Random(2).choices(range(5, 100), k=RANDOM_CALIBRATION_TEXTS)
+        calibration = random_rows(lengths, architecture)
         peer_runtimes.build(folder, architecture, calibration)
         comparison = Comparison(arguments, architecture, folder, report)
         comparison.check()
@@ -122,8 +127,11 @@ def compare_latency(arguments: argparse.Namespace) -> int:
                 for precision in arguments.precision:
                     comparison.round(number, precision, threads, rounds)
     for (architecture, precision, threads, length, runtime), values in rounds.items():
-        report["cells"].append({"architecture": architecture, "precision": precision, "threads": threads, "length": length,
-                                "runtime": runtime, "p50_ms": statistics.median(values), "rounds_p50_ms": values})
+        report["cells"].append({"architecture": architecture, "precision": precision, "threads": threads,
+                                "length": length, "runtime": runtime, "p50_ms": statistics.median(values),
+                                "rounds_p50_ms": values})
+    cores_taken = (others_cpu_seconds() - start[1]) / (time.monotonic() - start[0])
+    report["machine"]["cores_taken_by_others"] = max(0.0, cores_taken)
     peer_report.add_ratios(report)
     write(arguments.output, report, peer_report.latency_markdown(report))
     peer_report.plot_latency(report, arguments.output.with_suffix(".png"))
@@ -147,38 +155,37 @@ class Comparison:
         self.report = report
         self.peers = peer_runtimes.peers_for(arguments.precision, cpu_info()[1])
         self.inputs = random_rows(arguments.lengths, architecture)
-        pytorch = peer_runtimes.PEERS[0]
-        self.expected = peer_runtimes.run(pytorch, folder, 1, self.inputs)["logits"]
+        self.expected = peer_runtimes.run(PYTORCH, folder, 1, self.inputs)["logits"]
 
     def check(self) -> None:
         """Every runtime on the same ids before any is timed; Apus reads texts, so its ids come from `apus tokenize`."""
         for peer in self.peers:
             found = peer_runtimes.run(peer, self.folder, max(self.arguments.threads), self.inputs)["logits"]
-            difference = self.difference(peer.runtime, peer.precision, self.expected, found)
-            self.report["max_abs_logit_difference"].append(
-                {"architecture": self.architecture, "runtime": peer.runtime, "precision": peer.precision,
-                 "value": difference})
+            self.note_difference(peer.runtime, peer.precision, self.expected, found)
         if not self.arguments.apus:
             return
         options = ["--model", self.folder / "model", "--input", "-", "--input-format", "text"]
         texts = "".join(text + "\n" for text in CHECKED_TEXTS)
         rows = [line["ids"] for line in apus_lines(self.arguments.apus, "tokenize", *options, text=texts)]
-        expected = peer_runtimes.run(peer_runtimes.PEERS[0], self.folder, 1, rows)["logits"]
+        expected = peer_runtimes.run(PYTORCH, self.folder, 1, rows)["logits"]
         for precision in self.arguments.precision:
             lines = apus_lines(self.arguments.apus, "predict", *options, "--precision", precision, "--logits",
                                "--output-format", "jsonl", text=texts)
-            difference = self.difference("Apus", precision, expected, [line["logits"] for line in lines])
-            self.report["max_abs_logit_difference"].append(
-                {"architecture": self.architecture, "runtime": "Apus", "precision": precision, "value": difference})
+            self.note_difference("Apus", precision, expected, [line["logits"] for line in lines])
+
+    def note_difference(self, runtime: str, precision: str, expected: list, found: list) -> None:
+        value = self.difference(runtime, precision, expected, found)
+        self.report["max_abs_logit_difference"].append(
+            {"architecture": self.architecture, "runtime": runtime, "precision": precision, "value": value})
 
     def difference(self, runtime: str, precision: str, expected: list[list[float]], found: list[list[float]]) -> float:
         if [len(row) for row in found] != [len(row) for row in expected]:
             raise WrongAnswer(f"{runtime}, {precision}, {self.architecture}: its logits are not of PyTorch's shape")
-        # not (… <= …), so that a NaN fails.
-        value = max((abs(a - b) for x, y in zip(expected, found) for a, b in zip(x, y)), key=lambda v: (v != v, v))
-        if precision == "f32" and not value <= MAX_LOGIT_DIFFERENCE:
-            raise WrongAnswer(f"{runtime}, f32, {self.architecture}: logits differ from PyTorch's by {value:.2e}, more than "
-                              f"{MAX_LOGIT_DIFFERENCE}; it does not run the same model, so its time means nothing")
+        differences = [abs(a - b) for rows in zip(expected, found) for a, b in zip(*rows)]
+        value = math.nan if any(map(math.isnan, differences)) else max(differences)
+        if math.isnan(value) or (precision == "f32" and value > MAX_LOGIT_DIFFERENCE):
+            raise WrongAnswer(f"{runtime}, {precision}, {self.architecture}: logits are {value:.2e} from PyTorch's; "
+                              f"up to {MAX_LOGIT_DIFFERENCE} is allowed, so it does not run the same model")
         return value
 
     def round(self, number: int, precision: str, threads: int, rounds: dict) -> None:
@@ -191,7 +198,7 @@ class Comparison:
             medians = self.peer_turn(peer, threads) if peer else self.apus_turn(precision, threads)
             for length, milliseconds in zip(self.arguments.lengths, medians):
                 rounds.setdefault((self.architecture, precision, threads, length, runtime), []).append(milliseconds)
-            print(f"{self.architecture}  {precision:<5}{threads} threads  round {number + 1}  {runtime:<20}"
+            print(f"{self.architecture}  {precision:<5}threads {threads}  round {number + 1}  {runtime:<20}"
                   + "".join(f"{value:10.3f}" for value in medians), file=sys.stderr, flush=True)
 
     def peer_turn(self, peer: peer_runtimes.Peer, threads: int) -> list[float]:
@@ -211,7 +218,8 @@ class Comparison:
                    if (row["precision"], row["threads"], row["batch"]) == (precision, threads, 1)}
         missing = [length for length in self.arguments.lengths if length not in medians]
         if missing:
-            raise PeerError(f"apus bench: its report has no batch of 1 at {precision}, {threads} threads, lengths {missing}")
+            raise PeerError(f"apus bench: its report has no batch of 1 for {precision}, threads {threads}, lengths "
+                            f"{missing}; this tool and that executable are of different versions")
         return [medians[length] for length in self.arguments.lengths]
 
 
@@ -235,6 +243,7 @@ def compare_accuracy(arguments: argparse.Namespace) -> int:
 
     if not (arguments.model / "model.safetensors").exists():
         raise PeerError(f"{arguments.model}: no model.safetensors; --model takes an int8 checkpoint's directory")
+    report = {"machine": machine(), "model": str(arguments.model), "dataset": str(arguments.dataset), "split": "test"}
     labels = label_names(arguments.dataset)
     test, validation = (load_split(arguments.dataset, split, labels) for split in ("test", "val"))
     tokenizer = load("model's", arguments.model)
@@ -256,8 +265,7 @@ def compare_accuracy(arguments: argparse.Namespace) -> int:
         runs.append(score("Apus", precision, [line["logits"] for line in lines], test.labels, runs))
     for run in runs:
         del run["predicted"]
-    report = {"machine": machine(), "model": str(arguments.model), "dataset": str(arguments.dataset), "split": "test",
-              "examples": len(inputs), "calibration": f"{len(calibration)} texts of val", "runs": runs}
+    report |= {"examples": len(inputs), "calibration": f"{len(calibration)} texts of val", "runs": runs}
     write(arguments.output, report, peer_report.accuracy_markdown(report))
     return 0
 
@@ -270,10 +278,11 @@ def score(runtime: str, precision: str, logits: list[list[float]], labels: list[
     reference = runs[0] if runs else {"predicted": predicted}
     hits = [guess == label for guess, label in zip(predicted, labels)]
     accuracy = statistics.fmean(hits)
-    recalls = [statistics.fmean(hit for hit, label in zip(hits, labels) if label == wanted) for wanted in sorted(set(labels))]
+    recalls = [statistics.fmean(hit for hit, label in zip(hits, labels) if label == wanted)
+               for wanted in sorted(set(labels))]
     agreement = statistics.fmean(a == b for a, b in zip(predicted, reference["predicted"]))
-    print(f"{runtime}, {precision}: accuracy {accuracy:.4f}, {agreement:.2%} the labels of PyTorch's f32", file=sys.stderr,
-          flush=True)
+    print(f"{runtime}, {precision}: accuracy {accuracy:.4f}, {agreement:.2%} the labels of PyTorch's f32",
+          file=sys.stderr, flush=True)
     return {"runtime": runtime, "precision": precision, "accuracy": accuracy, "macro_recall": statistics.fmean(recalls),
             "agreement": agreement, "points_lost": 100 * (reference.get("accuracy", accuracy) - accuracy),
             "predicted": predicted}
@@ -284,7 +293,7 @@ def score(runtime: str, precision: str, logits: list[list[float]], labels: list[
 def machine() -> dict:
     model, flags = cpu_info()
     return {"cpu": model, "flags": [flag for flag in CPU_FLAGS if flag in flags], "cores": len(os.sched_getaffinity(0)),
-            "load_at_start": os.getloadavg()[0], "versions": peer_models.versions(),
+            "versions": peer_models.versions(),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command": shlex.join(sys.argv)}
 
@@ -294,6 +303,13 @@ def cpu_info() -> tuple[str, list[str]]:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     fields = {name.strip(): value.strip() for name, _, value in reversed([line.partition(":") for line in lines])}
     return fields.get("model name", "unknown"), fields.get("flags", "").split()
+
+
+def others_cpu_seconds() -> float:
+    """What other processes used of all cores, and what a hypervisor kept: where it grows, times are worth little."""
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
+    own = os.times()
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(own[:4])
 
 
 def write(output: Path, report: dict, markdown: str) -> None:

@@ -37,9 +37,10 @@ def is_built(folder: Path, source: str, calibration: list[list[int]]) -> bool:
 
 def stamp_of(source: str, calibration: list[list[int]]) -> str:
     weights = Path(source) / "model.safetensors"
-    digests = [hashlib.sha256(content).hexdigest() for content in (
-        Path(__file__).read_bytes(), json.dumps(calibration).encode(), weights.read_bytes() if weights.exists() else b"")]
-    return json.dumps({"source": source, "versions": versions(), "sha256": digests})
+    contents = [Path(__file__).read_bytes(), json.dumps(calibration).encode()]
+    contents += [weights.read_bytes()] if weights.exists() else []
+    return json.dumps({"source": source, "versions": versions(),
+                       "sha256": [hashlib.sha256(content).hexdigest() for content in contents]})
 
 
 def build(folder: Path, source: str, calibration: list[list[int]]) -> None:

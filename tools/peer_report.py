@@ -48,21 +48,20 @@ def latency_markdown(report: dict) -> str:
                           values[length] == best[length]) for length in lengths]
             lines.append(row(bold(runtime, runtime == "Apus"), *cells,
                              f"{statistics.geometric_mean(values.values()):.3g}"))
-        ratios = {ratio["length"]: ratio["ratio"] for ratio in report["ratios"]
-                  if (ratio["architecture"], ratio["precision"], ratio["threads"]) == (architecture, precision, threads)}
+        ratios = {ratio["length"]: ratio["ratio"] for ratio in report["ratios"] if ratio["architecture"] == architecture
+                  and (ratio["precision"], ratio["threads"]) == (precision, threads)}
         if ratios:
             lines.append(row("Apus / best peer", *(f"{ratios[length]:.2f}" for length in lengths),
                              f"{statistics.geometric_mean(ratios.values()):.2f}"))
         lines.append("")
-    return "\n".join([*lines, "## Aims", "", *aim_lines(report), "", "## Spread and answers", "", *spread_lines(report),
+    return "\n".join([*lines, "## Aims", "", *aim_lines(report), "", "## Spread and answers", "", spread_line(report),
                       *difference_lines(report), ""])
 
 
 def machine_lines(report: dict) -> list[str]:
     machine = report["machine"]
-    lines = [f"{machine['cpu']} ({', '.join(machine['flags'])}), {count(machine['cores'], 'core')}, load "
-             f"{machine['load_at_start']:.1f} at the start, {machine['date']}. "
-             + ", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + ".", ""]
+    lines = [f"{machine['cpu']} ({', '.join(machine['flags'])}), {count(machine['cores'], 'core')}, "
+             f"{machine['date']}.", "", ", ".join(f"{name} {version}" for name, version in machine["versions"].items()), ""]
     if report.get("apus"):
         apus = report["apus"]
         lines += [f"Apus {apus['version']}, {apus['isa']}; peak in the same run: "
@@ -91,30 +90,33 @@ def aim_lines(report: dict) -> list[str]:
     return lines
 
 
-def spread_lines(report: dict) -> list[str]:
+def spread_line(report: dict) -> str:
+    taken = report["machine"]["cores_taken_by_others"]
+    line = f"Meanwhile other processes kept {taken:.2f} of the machine's cores busy. "
     spreads = [(max(cell["rounds_p50_ms"]) / min(cell["rounds_p50_ms"]), cell) for cell in report["cells"]]
     rounds = len(report["cells"][0]["rounds_p50_ms"])
     if rounds == 1:
-        return ["One round: the spread is not known."]
+        return line + "One round: the spread is not known."
     worst, cell = max(spreads, key=lambda spread: spread[0])
-    return [f"{rounds} rounds; a cell's slowest round took {statistics.median(spread for spread, _ in spreads):.2f} times its "
-            f"fastest (median of the cells), at worst {worst:.2f} ({cell['runtime']}, {cell['architecture']} "
-            f"{cell['precision']} L{cell['length']} {count(cell['threads'], 'thread')})."]
+    median = statistics.median(spread for spread, _ in spreads)
+    return (f"{line}{rounds} rounds; a cell's slowest round took {median:.2f} times its fastest (median of the cells), "
+            f"at worst {worst:.2f} ({cell['runtime']}, {cell['architecture']} {cell['precision']} L{cell['length']} "
+            f"{count(cell['threads'], 'thread')}).")
 
 
 def difference_lines(report: dict) -> list[str]:
     """Largest absolute difference of a logit from PyTorch's f32."""
-    lines = ["", "Largest difference of a logit from PyTorch's f32 (f32 must stay within 1e-3; int8 is for information, on "
-             "random weights):", ""]
+    lines = ["", "Largest difference of a logit from PyTorch's f32 (f32 must stay within 1e-3; int8, on random weights, "
+             "is for information):", ""]
     return lines + [f"- {entry['architecture']}, {entry['runtime']}, {entry['precision']}: {entry['value']:.1e}"
                     for entry in report["max_abs_logit_difference"] if entry["runtime"] != "PyTorch"]
 
 
 def accuracy_markdown(report: dict) -> str:
     lines = ["# What int8 costs", "", *machine_lines(report),
-             f"{report['model']} on {report['dataset']}, {report['split']}: {report['examples']} texts, each alone, without "
-             f"padding. NNCF is calibrated on {report['calibration']}.", "",
-             row("runtime", "precision", "accuracy", "macro recall", "same label as PyTorch f32", "accuracy points lost"),
+             f"{report['model']} on {report['dataset']}, {report['split']}: {report['examples']} texts, each alone, "
+             f"without padding. NNCF is calibrated on {report['calibration']}.", "",
+             row("runtime", "precision", "accuracy", "macro recall", "labels as PyTorch f32", "accuracy points lost"),
              row("---", "---", *["---:"] * 4)]
     for run in report["runs"]:
         lines.append(row(bold(run["runtime"], run["runtime"] == "Apus"), run["precision"], f"{run['accuracy']:.2%}",
@@ -137,7 +139,7 @@ def count(number: int, noun: str) -> str:
 # The plot
 
 def plot_latency(report: dict, path: Path) -> None:
-    """A row an architecture, a column a precision and thread count; the band is from the fastest to the slowest round."""
+    """A row an architecture, a column a precision and thread count; a band from the fastest to the slowest round."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -145,8 +147,8 @@ def plot_latency(report: dict, path: Path) -> None:
     data = dict(panels(report))
     rows = list(dict.fromkeys(key[0] for key in data))
     columns = sorted(dict.fromkeys(key[1:] for key in data), key=lambda column: (column[0] != "int8", column))
-    figure, axes = pyplot.subplots(len(rows), len(columns), figsize=(4.6 * len(columns), 4.2 * len(rows)), squeeze=False,
-                                   layout="constrained")
+    figure, axes = pyplot.subplots(len(rows), len(columns), figsize=(4.6 * len(columns), 4.2 * len(rows)),
+                                   squeeze=False, layout="constrained")
     for (architecture, precision, threads), runtimes in data.items():
         panel = axes[rows.index(architecture)][columns.index((precision, threads))]
         draw_panel(panel, runtimes, [cell for cell in report["cells"] if architecture == cell["architecture"]
@@ -181,8 +183,10 @@ def draw_panel(panel, runtimes: dict[str, dict[int, float]], cells: list[dict]) 
     panel.yaxis.set_minor_formatter(NullFormatter())
     panel.grid(color="#dddddd", linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.set_ylim(panel.get_ylim())
     low, high = map(math.log, panel.get_ylim())
-    ends = sorted((((math.log(values[lengths[-1]]) - low) / (high - low)), runtime) for runtime, values in runtimes.items())
+    ends = sorted(((math.log(values[lengths[-1]]) - low) / (high - low), runtime)
+                  for runtime, values in runtimes.items())
     height = -math.inf
     for end, runtime in ends:  # Names at the lines' ends, pushed up where two would overlap.
         height = max(end, height + LABEL_GAP)

@@ -1,5 +1,7 @@
-"""The runtimes that Apus is compared with. Each turn of one is a process of its own: no idle pool of threads spins while
-another is timed, and each has its thread count from its first import on.
+"""The runtimes that Apus is compared with.
+
+Each turn of one is a process of its own: no idle pool of threads spins while another is timed, and each has its thread
+count from its first import on.
 
 A turn is asked for with `work`; this file as a program is the other end, a JSON request on stdin, the answer on stdout.
 """
@@ -46,6 +48,8 @@ PEERS = (
     Peer("OpenVINO", "int8", "openvino", "openvino-int8.xml"),
     Peer("OpenVINO, rest bf16", "int8", "openvino", "openvino-int8.xml", rest="bf16"),
 )
+
+PYTORCH = PEERS[0]  # what every answer is held to
 
 
 def peers_for(precisions: list[str], cpu_flags: list[str]) -> list[Peer]:

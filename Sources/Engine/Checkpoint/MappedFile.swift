@@ -7,6 +7,7 @@ import Foundation
 package final class MappedFile: @unchecked Sendable {
     package let name: String
     package let bytes: UnsafeRawBufferPointer
+    private let isFile: Bool
 
     package init(path: String) throws(InputError) {
         name = (path as NSString).lastPathComponent
@@ -23,6 +24,7 @@ package final class MappedFile: @unchecked Sendable {
             throw InputError(path, "cannot be memory-mapped: \(String(cString: strerror(errno)))")
         }
         bytes = UnsafeRawBufferPointer(start: base, count: size)
+        isFile = true
     }
 
     /// Memory that never was a file: `byteCount` bytes as `fill` leaves them.
@@ -33,12 +35,12 @@ package final class MappedFile: @unchecked Sendable {
         let memory = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
         fill(memory)
         bytes = UnsafeRawBufferPointer(memory)
+        isFile = false
     }
 
-    /// Gives the memory of whole pages within `part` back. A file's are read again when touched; memory that never was a
-    /// file is zero from then on.
+    /// Gives the memory of whole pages within `part` back; they are read from the file again when touched.
     func discard(_ part: UnsafeRawBufferPointer) {
-        guard let start = part.baseAddress else { return }
+        guard isFile, let start = part.baseAddress else { return }
         let page = Int(getpagesize())
         let first = UnsafeMutableRawPointer(mutating: start).alignedUp(toMultipleOf: page)
         let end = UnsafeMutableRawPointer(mutating: start + part.count).alignedDown(toMultipleOf: page)

@@ -1,0 +1,129 @@
+import ArgumentParser
+import Engine
+import Foundation
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures forward passes, from token ids to logits, against the arithmetic peak of this machine.",
+        discussion: "Lists are separated by commas. The efficiency is that of the products with weights in the median pass.")
+
+    @Option(help: "Random weights of this shape: roberta-base or minilm-l6.")
+    var architecture: RandomModel?
+
+    @Option(help: "A model directory (default: $APUS_MODEL, else the model inside the package).")
+    var model: String?
+
+    @Option(help: "int8, f32 or both.")
+    var precision: CommaSeparated<Precision> = .init([.int8, .f32])
+
+    @Option(help: "Tokens of each text.")
+    var lengths: CommaSeparated<Int> = .init([8, 16, 32, 64, 128, 256])
+
+    @Option(help: "Texts of a pass.")
+    var batch = 1
+
+    @Option(help: "Thread counts (default: 1, and what the process may use).")
+    var threads: CommaSeparated<Int>?
+
+    @Option(help: "simd, or openblas for f32.")
+    var backend = Backend.simd
+
+    @Option(help: "How long to measure each figure.")
+    var seconds = 0.5
+
+    @Flag(help: "Also measures the single products with the model's weights, on one thread, by rows.")
+    var products = false
+
+    @Option(help: "Writes the figures to this file, as JSON.")
+    var report: String?
+
+    func validate() throws {
+        if architecture != nil, model != nil { throw ValidationError("Give --architecture or --model, not both.") }
+        guard (lengths.values + (threads?.values ?? []) + [batch]).allSatisfy({ 1...8192 ~= $0 }) else {
+            throw ValidationError("--lengths, --threads and --batch are from 1 to 8192.")
+        }
+        if let threads = threads?.values.first(where: { $0 > 1024 }) {
+            throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
+        }
+        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds must be from 0 to 3600, not \(seconds).") }
+        if backend == .openblas, precision.values != [.f32] {
+            throw ValidationError("--backend openblas has no int8 products; add --precision f32.")
+        }
+    }
+
+    func run() throws {
+        let instructionSet = try InstructionSet.select()
+        var benchmark =
+            if let architecture {
+                LatencyBenchmark(architecture, backend: backend, instructionSet: instructionSet)
+            } else {
+                try LatencyBenchmark(try ModelDirectory.resolve(model), backend: backend, instructionSet: instructionSet)
+            }
+        let threads = threads?.values ?? Array(Set([1, ProcessorCount.available])).sorted()
+        let productRows = [1, 8, 16, 32, 64, 128, 256]
+        let total = precision.values.count * (threads.count * lengths.values.count + (products ? 4 * productRows.count : 0))
+        var bar = ProgressBar(title: "bench")
+        defer { bar.clear() }
+        var done = 0
+        func step() {
+            done += 1
+            bar.show(done, of: total)
+        }
+        for precision in precision.values {
+            for threads in threads {
+                try benchmark.run(
+                    precision, threads: threads, lengths: lengths.values, batch: batch, seconds: seconds, progress: step)
+            }
+            if products {
+                benchmark.runProducts(precision, rows: productRows, seconds: seconds / 5, progress: step)
+            }
+        }
+        bar.clear()
+        let cpu = ProcessorName.current
+        if let report { try FileReplacement.write(benchmark.report(cpu: cpu).serialized(pretty: true) + [0x0A], to: report) }
+        try StandardOutput.write(Array(table(benchmark, cpu: cpu).utf8))
+    }
+
+    private func table(_ benchmark: LatencyBenchmark, cpu: String) -> String {
+        var lines = [
+            "\(cpu), \(benchmark.instructionSet.name); peak of a core: "
+                + String(format: "%.0f GOPS int8, %.0f GFLOPS f32", benchmark.peak.int8, benchmark.peak.f32),
+            "",
+            "precision  threads  tokens  texts      p50      p90      p99      min ms   tokens/s   of peak",
+        ]
+        for result in benchmark.results {
+            let numbers = String(
+                format: "%7d  %6d  %5d  %7.3f  %7.3f  %7.3f  %7.3f  %11.0f   %5.1f %%", result.threads, result.length,
+                result.batch, result.latency.p50, result.latency.p90, result.latency.p99, result.minimum,
+                result.tokensPerSecond, 100 * result.efficiency)
+            lines.append(result.precision.rawValue.padding(toLength: 9, withPad: " ", startingAt: 0) + "  " + numbers)
+        }
+        if !benchmark.products.isEmpty {
+            lines += ["", "product    rows  inputs  outputs   GOPS   of peak"]
+            for product in benchmark.products {
+                let numbers = String(
+                    format: "%4d  %6d  %7d  %5.0f   %5.1f %%", product.rows, product.inputs, product.outputs, product.rate,
+                    100 * product.efficiency)
+                lines.append(product.precision.rawValue.padding(toLength: 9, withPad: " ", startingAt: 0) + "  " + numbers)
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension RandomModel: ExpressibleByArgument {}
+
+/// `1,2,4`
+struct CommaSeparated<Value: ExpressibleByArgument & Sendable>: ExpressibleByArgument, Sendable {
+    let values: [Value]
+
+    init(_ values: [Value]) { self.values = values }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        values = parts.compactMap { Value(argument: String($0)) }
+        guard values.count == parts.count, !values.isEmpty else { return nil }
+    }
+
+    var defaultValueDescription: String { values.map(\.defaultValueDescription).joined(separator: ",") }
+}
