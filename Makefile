@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test test-integration build setup train clean help
+.PHONY: serve test test-sanitized test-integration build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -27,6 +27,10 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
 
+test-sanitized: setup ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
+		--disable-xctest
+
 test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
@@ -44,4 +48,4 @@ $(VENV)/.installed: tools/requirements.txt
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build $(VENV) .build-train
+	rm -rf .build .build-sanitized $(VENV) .build-train

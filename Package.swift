@@ -48,9 +48,11 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine"],
+            dependencies: ["Engine", "AllocationCounter"],
             exclude: ["Fixtures"]
         ),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(name: "ExampleTests", dependencies: ["Engine"], packageAccess: false),
         .testTarget(
             name: "ServerTests",
             dependencies: [

@@ -49,7 +49,7 @@ def check(apus: Path, dataset: Path, folder: Path) -> None:
     expect("epoch 1/1" not in passed.stderr, "a finished epoch is not trained again", passed)
     trained = json.loads((model / "training_report.json").read_text())["test"]
 
-    command = [apus, "evaluate", "--model", model, "--dataset", small, "--report", folder / "report.json"]
+    command = [apus, "evaluate", "--model", model, "--precision", "f32", "--dataset", small, "--report", folder / "report.json"]
     evaluated = subprocess.run(command, capture_output=True, text=True)
     expect(evaluated.returncode == 0, "apus evaluate takes the model as it is", evaluated)
     report = json.loads((folder / "report.json").read_text())

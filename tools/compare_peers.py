@@ -72,7 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     latency.add_argument("--lengths", nargs="+", type=int, default=[8, 16, 32, 64, 128, 256], help="tokens")
     latency.add_argument("--threads", nargs="+", type=int, default=[count for count in (1, 2) if count <= cores])
     latency.add_argument("--rounds", type=int, default=3, help="in each, every runtime has a turn")
-    latency.add_argument("--seconds", type=float, default=0.5, help="for each length in a turn of a peer")
+    latency.add_argument("--seconds", type=float, default=0.5, help="for each length in a turn")
     latency.add_argument("--output", type=Path, default=Path(".build-peers/latency.json"))
     accuracy = commands.add_parser("accuracy", help="what int8 costs",
                                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -210,7 +210,8 @@ class Comparison:
         path = self.arguments.work / "apus-bench.json"
         path.unlink(missing_ok=True)
         run_apus(self.arguments.apus, "bench", "--model", self.folder / "model", "--precision", precision,
-                 "--lengths", ",".join(map(str, self.arguments.lengths)), "--threads", threads, "--report", path)
+                 "--lengths", ",".join(map(str, self.arguments.lengths)), "--threads", threads,
+                 "--seconds", self.arguments.seconds, "--report", path)
         bench = json.loads(path.read_text(encoding="utf-8"))
         version = run_apus(self.arguments.apus, "--version").strip()
         self.report["apus"] = {"version": version} | {name: bench[name] for name in ("cpu", "isa", "peak")}
@@ -243,6 +244,9 @@ def compare_accuracy(arguments: argparse.Namespace) -> int:
 
     if not (arguments.model / "model.safetensors").exists():
         raise PeerError(f"{arguments.model}: no model.safetensors; --model takes an int8 checkpoint's directory")
+    if not (arguments.dataset / "mapping.txt").exists():
+        raise PeerError(f"{arguments.dataset}: no mapping.txt; --dataset takes a directory in TweetEval's form, and "
+                        "APUS_DATA names the folder that has tweeteval-sentiment")
     report = {"machine": machine(), "model": str(arguments.model), "dataset": str(arguments.dataset), "split": "test"}
     labels = label_names(arguments.dataset)
     test, validation = (load_split(arguments.dataset, split, labels) for split in ("test", "val"))

@@ -1,4 +1,5 @@
-"""Small models with random weights, saved by Transformers, and the logits that Transformers finds for them."""
+"""Small models with random weights, saved by Transformers, and the logits that Transformers finds for them: in f32, and
+with the matrix products in simulated int8."""
 
 from __future__ import annotations
 
@@ -108,6 +109,32 @@ def logits(model: PreTrainedModel, inputs: list[list[int]]) -> list[list[float]]
     return rows
 
 
+class Int8Linear(torch.nn.Module):
+    """Apus' int8 product, simulated: weights by output channel, activations by token over their range with 0 in it."""
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        super().__init__()
+        largest = linear.weight.abs().amax(dim=1, keepdim=True)
+        self.scale = torch.where(largest == 0, 1, largest / 127)
+        self.weight = torch.clamp(torch.round(linear.weight / self.scale), -127, 127).double()
+        self.bias = linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        lowest, highest = x.amin(dim=-1, keepdim=True).clamp(max=0), x.amax(dim=-1, keepdim=True).clamp(min=0)
+        step = (highest - lowest) / 255
+        zero = torch.round(-lowest / step)
+        levels = torch.clamp(torch.round(x / step + zero), 0, 255).double() - zero
+        return (levels @ self.weight.T).float() * step * self.scale.T + self.bias
+
+
+def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with each matrix product in int8, but the last one, onto the labels."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, torch.nn.Linear) and name not in ("classifier", "classifier.out_proj"):
+            model.set_submodule(name, Int8Linear(module))
+    return model
+
+
 def write_case(case: Case, directory: Path, seed: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     model = random_model(case.config, seed, matrix=0.2, bias=0.2, norm=0.2).to(case.dtype)
@@ -129,7 +156,8 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
     inputs += [case.last_input] if case.last_input else []
     tokenizer = AutoTokenizer.from_pretrained(directory)
     texts = [{"text": text, "ids": tokenizer(text)["input_ids"]} for text in TEXTS]
-    reference = {"notes": case.notes, "inputs": inputs, "logits": logits(loaded, inputs), "texts": texts}
+    reference = {"notes": case.notes, "inputs": inputs, "logits": logits(loaded, inputs),
+                 "int8_logits": logits(quantize_products(loaded), inputs), "texts": texts}
     (directory / "reference.json").write_text(json.dumps(reference, ensure_ascii=False, separators=(",", ":")) + "\n",
                                               encoding="utf-8")
 

@@ -251,16 +251,16 @@ import Testing
     }
 
     @Test func `every f16 value converts exactly`() {
-        #expect(Weights.halfToFloat(0x3C00) == 1)
-        #expect(Weights.halfToFloat(0xC000) == -2)
-        #expect(Weights.halfToFloat(0x7BFF) == 65504)
-        #expect(Weights.halfToFloat(0x0001) == 0x1p-24)
-        #expect(Weights.halfToFloat(0x8000).sign == .minus && Weights.halfToFloat(0x8000) == 0)
-        #expect(Weights.halfToFloat(0xFC00) == -.infinity)
-        #expect(Weights.halfToFloat(0x7E00).isNaN)
+        #expect(StoredMatrix.halfToFloat(0x3C00) == 1)
+        #expect(StoredMatrix.halfToFloat(0xC000) == -2)
+        #expect(StoredMatrix.halfToFloat(0x7BFF) == 65504)
+        #expect(StoredMatrix.halfToFloat(0x0001) == 0x1p-24)
+        #expect(StoredMatrix.halfToFloat(0x8000).sign == .minus && StoredMatrix.halfToFloat(0x8000) == 0)
+        #expect(StoredMatrix.halfToFloat(0xFC00) == -.infinity)
+        #expect(StoredMatrix.halfToFloat(0x7E00).isNaN)
         for bits in UInt16(0x0400)..<0x7C00 {  // all positive normal ones, by the definition
             let expected = Float(1 + Double(bits & 0x3FF) / 1024) * Float(sign: .plus, exponent: Int(bits >> 10) - 15, significand: 1)
-            #expect(Weights.halfToFloat(bits) == expected)
+            #expect(StoredMatrix.halfToFloat(bits) == expected)
         }
     }
 }

@@ -1,3 +1,4 @@
+import AllocationCounter
 import Engine
 import Foundation
 import Testing
@@ -7,11 +8,17 @@ import Testing
     struct Reference {
         let inputs: [[Int]]
         let logits: [[Double]]
+        /// With the products of matrices in simulated int8.
+        let int8Logits: [[Double]]
 
         init(_ name: String) throws {
             let json = try Fixtures.json(Fixtures.model(name) + "/reference.json")
             inputs = try #require(json["inputs"]?.array).map { try #require($0.array).compactMap(\.integer) }
-            logits = try #require(json["logits"]?.array).map { try #require($0.array).compactMap(\.double) }
+            func rows(_ name: String) throws -> [[Double]] {
+                try #require(json[name]?.array).map { try #require($0.array).compactMap(\.double) }
+            }
+            logits = try rows("logits")
+            int8Logits = try rows("int8_logits")
         }
     }
 
@@ -21,35 +28,111 @@ import Testing
         for (found, expected) in zip(found, expected) { #expect(abs(Double(found) - expected) <= 1e-4, "\(place)") }
     }
 
-    private func classifier(_ name: String, _ instructionSet: InstructionSet? = nil) throws -> Classifier {
-        try Classifier(try ModelDirectory(path: Fixtures.model(name)), options: .init(instructionSet: instructionSet))
+    private func classifier(_ name: String, _ options: Classifier.Options = .init()) throws -> Classifier {
+        try Classifier(model: Fixtures.model(name), options: options)
     }
 
-    @Test(arguments: Fixtures.models, InstructionSet.available.map(\.name))
+    private static let sets = InstructionSet.available.map(\.name)
+
+    private func instructionSet(_ name: String) -> InstructionSet? { InstructionSet.available.first { $0.name == name } }
+
+    @Test(arguments: Fixtures.models, sets)
     func `each text alone has Transformers' logits, on every instruction set`(_ name: String, _ isa: String) throws {
         let reference = try Reference(name)
         #expect(reference.inputs.count >= 8)
-        let classifier = try classifier(name, InstructionSet.available.first { $0.name == isa })
+        let classifier = try classifier(name, .init(precision: .f32, instructionSet: instructionSet(isa)))
         for (ids, expected) in zip(reference.inputs, reference.logits) {
-            expectClose(classifier.logits([ids])[0], expected, "\(ids.count) tokens")
+            expectClose(classifier.session.logits([ids])[0], expected, "\(ids.count) tokens")
         }
     }
 
     @Test(arguments: Fixtures.models)
-    func `texts of all lengths in one batch, in any order, have the logits they have alone`(_ name: String) throws {
+    func `through OpenBLAS, texts have Transformers' logits`(_ name: String) throws {
         let reference = try Reference(name)
-        let classifier = try classifier(name)
-        var order = Array(reference.inputs.indices)
-        for _ in 0..<4 {
-            order.append(order.removeFirst())
-            order.swapAt(0, order.count / 2)
-            var batch: [Int] = []
-            for index in order where batch.reduce(0, { $0 + reference.inputs[$1].count }) + reference.inputs[index].count <= 1024 {
-                batch.append(index)
+        let classifier = try classifier(name, .init(backend: .openblas, threads: 2))
+        #expect(classifier.precision == .f32 && classifier.backend == .openblas)
+        for (ids, expected) in zip(reference.inputs, reference.logits) {
+            expectClose(classifier.session.logits([ids])[0], expected, "\(ids.count) tokens")
+        }
+    }
+
+    @Test func `OpenBLAS has no int8, and says so`() {
+        let message = message { _ = try Classifier.Options(precision: .int8, backend: .openblas).inference() }
+        #expect(message == "--backend openblas: has no int8 products; use --precision f32, or --backend simd")
+    }
+
+    @Test(arguments: Fixtures.models, Precision.allCases)
+    func `logits have the same bits on every instruction set, for 1, 2 and 3 threads, alone and in any batch`(
+        _ name: String, _ precision: Precision
+    ) throws {
+        func bits(_ logits: [[Float]]) -> [[UInt32]] { logits.map { $0.map(\.bitPattern) } }
+        let inputs = try Reference(name).inputs
+        let shuffled = Array(inputs.indices.filter { $0 % 2 == 1 } + inputs.indices.filter { $0 % 2 == 0 }.reversed())
+        var expected: [[UInt32]]?
+        for isa in Self.sets {
+            for threads in 1...3 {
+                let session = try classifier(
+                    name, .init(precision: precision, threads: threads, instructionSet: instructionSet(isa))).session
+                #expect(session.options.instructionSet.name == isa)
+                let alone = bits(inputs.map { session.logits([$0])[0] })
+                if expected == nil { expected = alone }
+                #expect(alone == expected, "\(isa), \(threads) threads")
+                for batch in batches(shuffled, of: inputs, within: session.batchTokens) {
+                    let together = bits(session.logits(batch.map { inputs[$0] }))
+                    #expect(together == batch.map { alone[$0] }, "\(isa), \(threads) threads, in a batch")
+                }
             }
-            #expect(batch.count > 4)
-            let logits = classifier.logits(batch.map { reference.inputs[$0] })
-            for (index, logits) in zip(batch, logits) { expectClose(logits, reference.logits[index], "in a batch") }
+        }
+    }
+
+    /// `order` in consecutive parts that each fit a pass.
+    private func batches(_ order: [Int], of inputs: [[Int]], within tokens: Int) -> [[Int]] {
+        var batches: [[Int]] = [[]]
+        for index in order {
+            let used = batches.last!.reduce(0) { $0 + inputs[$1].count }
+            if used + inputs[index].count > tokens { batches.append([]) }
+            batches[batches.count - 1].append(index)
+        }
+        return batches
+    }
+
+    @Test(arguments: Fixtures.models)
+    func `int8 logits are those of PyTorch with simulated int8 products`(_ name: String) throws {
+        let reference = try Reference(name)
+        let session = try classifier(name, .init(precision: .int8)).session
+        for (index, ids) in reference.inputs.enumerated() {
+            expectClose(session.logits([ids])[0], reference.int8Logits[index], "\(ids.count) tokens")
+        }
+    }
+
+    @Test func `without options, the best instruction set computes in int8 on what the process may use`() throws {
+        let classifier = try classifier("bert-tiny")
+        #expect(classifier.precision == .int8 && classifier.backend == .simd)
+        #expect(classifier.instructionSet.name == ProcessInfo.processInfo.environment["APUS_FORCE_ISA"] ?? Self.sets.last)
+        #expect(classifier.threads == ProcessorCount.available)
+    }
+
+    @Test(.enabled(if: allocation_counter_works() != 0, "allocations are counted on glibc, without a sanitizer"))
+    func `a forward pass allocates nothing once it is warm`() async {
+        // In a process of its own, where nothing else allocates.
+        await #expect(processExitsWith: .success) {
+            for (name, precision, threads) in [
+                ("roberta-tiny", Precision.int8, 1), ("roberta-tiny", .f32, 2), ("bert-tiny", .int8, 2), ("roberta-odd", .int8, 2),
+            ] {
+                let classifier = try Classifier(
+                    model: Fixtures.model(name), options: .init(precision: precision, threads: threads))
+                let batches = [[[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 40)]]
+                let counts = classifier.session.onInferenceThread {
+                    for ids in batches { classifier.session.run(ids) { _ in } }
+                    return batches.map { ids in
+                        let before = allocation_counter_count()
+                        for _ in 0..<100 { classifier.session.run(ids) { _ in } }
+                        return allocation_counter_count() - before
+                    }
+                }
+                guard counts == [0, 0] else { fatalError("\(name), \(precision), \(threads) threads: \(counts) allocations") }
+            }
+            guard allocation_counter_count() > 100 else { fatalError("the counter does not count") }
         }
     }
 
@@ -70,7 +153,7 @@ import Testing
         let together = try classifier.predict(texts)
         for (text, prediction) in zip(texts, together) {
             let alone = try classifier.predict([text])[0]
-            for (a, b) in zip(alone.logits, prediction.logits) { #expect(abs(a - b) <= 1e-5) }
+            #expect(alone.logits.map(\.bitPattern) == prediction.logits.map(\.bitPattern))
             #expect(abs(prediction.scores.map(\.value).reduce(0, +) - 1) < 1e-6)
         }
         #expect(try classifier.predict([String]()).isEmpty)

@@ -25,13 +25,13 @@ package struct Ops {
         self.thread = thread
     }
 
-    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then GELU where asked for, then + residual; y may be the residual.
+    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then GELU where asked for, then + residual.
     package func linear(
         _ x: Activations, _ layer: Linear, gelu: Bool = false, plus residual: Matrix? = nil, into y: Matrix
     ) {
         let rows = x.rows
         precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
-        precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs } ?? true)
+        precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
         if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
         // A piece is a panel; with few panels for many threads, a panel for a part of the rows.
         let blocks = min(Self.pieces(rows, of: 24), Self.pieces(6 * thread.pointee.count, of: layer.panels))

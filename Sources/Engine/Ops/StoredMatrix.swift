@@ -1,7 +1,7 @@
 import Kernels
 
 /// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16 or BF16, or in I8 with one F32 scale a row.
-struct StoredMatrix {
+package struct StoredMatrix {
     let tensor: StoredTensor
     /// [rows, 1], F32; for I8 only.
     let scales: StoredTensor?

@@ -7,15 +7,13 @@
 APUS_INLINE void finish(lanes16 y, const apus_epilogue *epilogue, size_t row, size_t column, size_t count, float *c,
                         size_t c_stride) {
     if (epilogue->gelu) y = lanes_gelu(y);
-    const float *residual = epilogue->residual + row * epilogue->residual_stride + column;
     float *out = c + row * c_stride + column;
-    if (count >= LANES) {
-        if (epilogue->residual) y += lanes_load(residual);
-        lanes_store(out, y);
-    } else {
-        if (epilogue->residual) y += lanes_load_part(residual, count, 0.0f);
-        lanes_store_part(out, y, count);
+    if (epilogue->residual) {
+        const float *residual = epilogue->residual + row * epilogue->residual_stride + column;
+        y += count >= LANES ? lanes_load(residual) : lanes_load_part(residual, count, 0.0f);
     }
+    if (count >= LANES) lanes_store(out, y);
+    else lanes_store_part(out, y, count);
 }
 
 #endif

@@ -27,7 +27,7 @@ typedef struct apus_panel_s8 {
 } apus_panel_s8;
 
 /// What becomes of a product: y = product + bias[n]; y = GELU(y) if `gelu`; y += residual[r][n] if there is one.
-/// bias: [64], readable to its end. residual: [rows × columns], stride in elements, or NULL; may be the output.
+/// bias: [64], readable to its end. residual: [rows × columns], stride in elements, or NULL; apart from the output.
 typedef struct apus_epilogue {
     const float *bias;
     const float *residual;

@@ -2,76 +2,8 @@ import Foundation
 import Kernels
 import Testing
 
-/// A row of the kernels' table; tests run once for each that the host has.
-struct KernelRow: CustomTestStringConvertible, Sendable {
-    let index: Int
-    var kernels: apus_kernels { apus_kernels_at(index).pointee }
-    var isSupported: Bool { apus_kernels_supported(index) != 0 }
-    var testDescription: String { String(cString: kernels.isa) }
-
-    static let all = (0..<apus_kernels_count()).map { KernelRow(index: Int($0)) }
-    static let supported = all.filter(\.isSupported)
-}
-
-extension Trait where Self == ConditionTrait {
-    /// The test is reported as skipped on a CPU, or in a build, without the instruction set.
-    static func needs(_ isa: String) -> Self {
-        .enabled(if: KernelRow.supported.contains { $0.testDescription == isa }, "this CPU does not have \(isa)")
-    }
-}
-
-/// Memory with a canary on either side.
-final class Guarded {
-    private static let margin = 32
-    private static let canary: Float = -1234.5
-    private let storage: UnsafeMutablePointer<Float>
-    let count: Int
-
-    /// `offset` moves the start off its alignment.
-    init(_ values: [Float], offset: Int = 0) {
-        count = values.count
-        storage = .allocate(capacity: count + 3 * Self.margin)
-        storage.initialize(repeating: Self.canary, count: count + 3 * Self.margin)
-        base = storage + Self.margin + offset
-        for (index, value) in values.enumerated() { base[index] = value }
-    }
-
-    let base: UnsafeMutablePointer<Float>
-    var values: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
-    var isIntact: Bool {
-        (storage..<base).allSatisfy { $0.pointee == Self.canary }
-            && (base + count..<storage + count + 3 * Self.margin).allSatisfy { $0.pointee == Self.canary }
-    }
-
-    deinit { storage.deallocate() }
-}
-
-func random(_ count: Int, _ scale: Float = 2, seed: UInt64 = 1) -> [Float] {
-    var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(count)
-    return (0..<count).map { _ in
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return scale * (Float(state >> 40) / Float(1 << 23) - 1)
-    }
-}
-
-/// Every count from 0 past two vectors, and some far beyond.
-let counts = Array(0...35) + [64, 100, 384, 768, 1001]
-
-@Suite struct KernelTests {
-    // These say by being skipped which sets the tests below could not run.
-    @Test(.needs("avx2")) func `the avx2 kernels are tested`() { expectTested("avx2") }
-    @Test(.needs("avx512")) func `the avx512 kernels are tested`() { expectTested("avx512") }
-    @Test(.needs("avx512vnni")) func `the avx512vnni kernels are tested`() { expectTested("avx512vnni") }
-
-    private func expectTested(_ isa: String) { #expect(KernelRow.supported.contains { $0.testDescription == isa }) }
-
-    @Test func `the table begins with scalar, which every CPU runs, and names each set once`() {
-        let names = KernelRow.all.map(\.testDescription)
-        #expect(names.first == "scalar")
-        #expect(KernelRow.all[0].isSupported)
-        #expect(Set(names).count == names.count)
-    }
-
+/// Activations, layer norm, softmax and attention.
+@Suite struct VectorKernelTests {
     @Test(arguments: KernelRow.supported)
     func `gelu equals x·Φ(x) for every count and start and writes nothing beside`(_ row: KernelRow) {
         for count in counts {
@@ -104,7 +36,7 @@ let counts = Array(0...35) + [64, 100, 384, 768, 1001]
         let extremes: [Float] = [0, -0, 1e-38, -1e-38, 1e30, -1e30, .infinity, 88, -88, 200, -200]
         let gelu = Guarded(extremes)
         row.kernels.gelu_f32(gelu.base, extremes.count)
-        #expect(gelu.values == [0, 0, 5e-39, -5e-39, 1e30, 0, .infinity, 88, 0, 200, 0])
+        #expect(gelu.values == [0, 0, 1e-38 / 2, -1e-38 / 2, 1e30, 0, .infinity, 88, 0, 200, 0])
         let softmax = Guarded([1, .nan, 2])
         row.kernels.softmax_f32(softmax.base, 3)
         #expect(softmax.values.contains { $0.isNaN })
@@ -119,26 +51,21 @@ let counts = Array(0...35) + [64, 100, 384, 768, 1001]
     }
 
     @Test(arguments: KernelRow.supported)
-    func `layer norm equals its definition for every width, with and without a residual`(_ row: KernelRow) {
+    func `layer norm equals its definition for every width`(_ row: KernelRow) {
         for columns in counts where columns > 0 {
             for rows in [0, 1, 3] {
-                let (x, residual) = (random(rows * columns, seed: 2), random(rows * columns, seed: 3))
+                let x = random(rows * columns, seed: 2)
                 let (gamma, beta) = (random(columns, seed: 4), random(columns, seed: 5))
-                for usesResidual in [false, true] {
-                    let out = Guarded([Float](repeating: 7, count: rows * columns), offset: 1)
-                    row.kernels.layernorm_f32(
-                        x, usesResidual ? residual : nil, gamma, beta, 1e-5, rows, columns, out.base)
-                    #expect(out.isIntact)
-                    for r in 0..<rows {
-                        let y = (0..<columns).map {
-                            Double(x[r * columns + $0] + (usesResidual ? residual[r * columns + $0] : 0))
-                        }
-                        let mean = y.reduce(0, +) / Double(columns)
-                        let variance = y.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Double(columns)
-                        for c in 0..<columns {
-                            let expected = (y[c] - mean) / (variance + 1e-5).squareRoot() * Double(gamma[c]) + Double(beta[c])
-                            #expect(abs(Double(out.values[r * columns + c]) - expected) < 2e-5)
-                        }
+                let out = Guarded([Float](repeating: 7, count: rows * columns), offset: 1)
+                row.kernels.layernorm_f32(x, gamma, beta, 1e-5, rows, columns, out.base, nil)
+                #expect(out.isIntact)
+                for r in 0..<rows {
+                    let y = (0..<columns).map { Double(x[r * columns + $0]) }
+                    let mean = y.reduce(0, +) / Double(columns)
+                    let variance = y.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Double(columns)
+                    for c in 0..<columns {
+                        let expected = (y[c] - mean) / (variance + 1e-5).squareRoot() * Double(gamma[c]) + Double(beta[c])
+                        #expect(abs(Double(out.values[r * columns + c]) - expected) < 2e-5)
                     }
                 }
             }
@@ -165,13 +92,13 @@ let counts = Array(0...35) + [64, 100, 384, 768, 1001]
 
     @Test(arguments: KernelRow.supported)
     func `attention equals its definition for every number of keys and head size, in wider rows`(_ row: KernelRow) {
-        for (headSize, keys) in [(1, 1), (5, 3), (12, 17), (16, 16), (20, 33), (32, 2), (64, 100), (100, 15)] {
-            for queries in [0, 1, 4] {
+        for (headSize, keys) in [(1, 1), (5, 3), (12, 17), (16, 16), (20, 33), (32, 2), (64, 100), (100, 15), (64, 130)] {
+            for queries in [0, 1, 4, 7, 13] {
                 let stride = headSize + 3
                 let q = random(max(queries, 1) * stride, seed: 7)
                 let (k, v) = (random(keys * stride, seed: 8), random(keys * stride, seed: 9))
                 let out = Guarded([Float](repeating: 9, count: max(queries, 1) * stride))
-                let scores = Guarded([Float](repeating: 0, count: keys))
+                let scores = Guarded([Float](repeating: 0, count: apus_attention_scratch(keys, headSize)))
                 row.kernels.attention_f32(
                     q, stride, queries, k, v, stride, keys, headSize, 0.3, scores.base, out.base, stride)
                 #expect(out.isIntact && scores.isIntact)
@@ -205,12 +132,17 @@ let counts = Array(0...35) + [64, 100, 384, 768, 1001]
                 result += x.values
             }
             let out = Guarded([Float](repeating: 0, count: 3 * columns))
-            kernels.layernorm_f32(input, input, parameters, parameters, 1e-5, 3, columns, out.base)
-            result += out.values
-            let scores = Guarded([0, 0, 0])
-            kernels.attention_f32(
-                input, columns, 3, input, input, columns, 3, columns, 0.2, scores.base, out.base, columns)
-            return (result + out.values).map(\.bitPattern)
+            let rows = GuardedRows(rows: 3, stride: columns)
+            var kernelRows = rows.kernelRows
+            kernels.layernorm_f32(input, parameters, parameters, 1e-5, 3, columns, out.base, &kernelRows)
+            result += out.values + rows.scale.values + rows.zero.values.map(Float.init) + rows.values.values.map(Float.init)
+            for keys in [1, 2, 3] {
+                let scratch = Guarded([Float](repeating: 0, count: apus_attention_scratch(keys, columns)))
+                kernels.attention_f32(
+                    input, columns, 3, input, input, columns, keys, columns, 0.2, scratch.base, out.base, columns)
+                result += out.values
+            }
+            return result.map(\.bitPattern)
         }
         for columns in counts where columns > 0 {
             let scalar = bits(KernelRow.all[0].kernels, columns)
@@ -218,5 +150,16 @@ let counts = Array(0...35) + [64, 100, 384, 768, 1001]
                 #expect(bits(row.kernels, columns) == scalar, "\(row.testDescription), \(columns) columns")
             }
         }
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `attention passes damage on`(_ row: KernelRow) {
+        var q = random(2 * 16, seed: 12)
+        let kv = random(5 * 16, seed: 13)
+        q[3] = .nan
+        let scratch = Guarded([Float](repeating: 0, count: apus_attention_scratch(5, 16)))
+        let out = Guarded([Float](repeating: 0, count: 2 * 16))
+        row.kernels.attention_f32(q, 16, 2, kv, kv, 16, 5, 16, 0.25, scratch.base, out.base, 16)
+        #expect(out.values.prefix(16).allSatisfy(\.isNaN) && out.values.suffix(16).allSatisfy(\.isFinite))
     }
 }

@@ -1,0 +1,77 @@
+import Kernels
+import Testing
+
+@Suite struct QuantizationTests {
+    private func quantized(_ row: KernelRow, _ x: [Float], rows: Int, columns: Int, xStride: Int) -> GuardedRows {
+        let out = GuardedRows(rows: rows, stride: columns + 3)
+        var kernelRows = out.kernelRows
+        row.kernels.quantize_u8(x, xStride, rows, columns, &kernelRows)
+        #expect(out.isIntact)
+        for r in 0..<rows {
+            #expect((columns..<columns + 3).allSatisfy { out.values.base[r * out.stride + $0] == 0x5A }, "written past the row")
+        }
+        return out
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `a row comes back within half a step for every width, and 0 comes back as 0`(_ row: KernelRow) {
+        for columns in counts where columns > 0 {
+            var x = random(3 * (columns + 1), seed: 40)
+            for index in (columns + 1)..<2 * (columns + 1) { x[index] = abs(x[index]) + 0.5 }  // all positive
+            x[0] = 0
+            let out = quantized(row, x, rows: 3, columns: columns, xStride: columns + 1)
+            for r in 0..<3 {
+                let (scale, zero) = (out.scale.base[r], out.zero.base[r])
+                #expect(0...255 ~= zero && scale > 0)
+                for c in 0..<columns {
+                    let value = x[r * (columns + 1) + c]
+                    let step = Int32(out.values.base[r * out.stride + c]) - zero
+                    #expect(abs(value - scale * Float(step)) <= scale * 0.5001)
+                    if value == 0 { #expect(step == 0) }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `extremes stay within a byte, flat rows are zero, and damage shows in the scale`(_ row: KernelRow) {
+        let cases: [[Float]] = [
+            [0, 0, 0], [-0, 0, -0], [1e-38, 0, -1e-38], [3e38, -3e38, 0], [1, 1, 1], [-5, -5, -5], [1e-20, 1, -1e20],
+        ]
+        for x in cases {
+            let out = quantized(row, x, rows: 1, columns: 3, xStride: 3)
+            let (scale, zero) = (out.scale.base[0], out.zero.base[0])
+            #expect(0...255 ~= zero && scale > 0, "\(x)")
+            guard scale.isFinite, x.map(abs).max()! > 1e-30 else {
+                if scale.isFinite { #expect(out.values.values.prefix(3).allSatisfy { Int32($0) == zero }) }
+                continue
+            }
+            for c in 0..<3 {
+                #expect(abs(x[c] - scale * Float(Int32(out.values.base[c]) - zero)) <= scale * 0.5001, "\(x)")
+            }
+        }
+        for broken in [Float.nan, -.nan, .infinity, -.infinity] {
+            for place in 0..<19 {
+                var x = random(19, seed: 41)
+                x[place] = broken
+                let out = quantized(row, x, rows: 1, columns: 19, xStride: 19)
+                #expect(out.scale.base[0].isNaN && 0...255 ~= out.zero.base[0])
+            }
+        }
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `layer norm quantizes its result as the quantization would`(_ row: KernelRow) {
+        for columns in counts where columns > 0 {
+            let (x, gamma, beta) = (random(2 * columns, seed: 42), random(columns, seed: 43), random(columns, seed: 44))
+            let out = Guarded([Float](repeating: 0, count: 2 * columns))
+            let fused = GuardedRows(rows: 2, stride: columns + 3)
+            var kernelRows = fused.kernelRows
+            row.kernels.layernorm_f32(x, gamma, beta, 1e-5, 2, columns, out.base, &kernelRows)
+            let apart = quantized(row, out.values, rows: 2, columns: columns, xStride: columns)
+            #expect(fused.isIntact)
+            #expect(fused.values.values == apart.values.values)
+            #expect(fused.scale.values == apart.scale.values && fused.zero.values == apart.zero.values)
+        }
+    }
+}
