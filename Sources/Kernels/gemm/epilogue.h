@@ -3,6 +3,16 @@
 #define APUS_EPILOGUE_H
 #include "../activation/gelu.h"
 
+/// Asks for the lines that the tile will be finished into, while its sums are taken.
+APUS_INLINE void prefetch_output(const apus_epilogue *epilogue, size_t row, size_t rows, size_t columns, const float *c,
+                                 size_t c_stride) {
+    for (size_t r = row; r < row + rows; r++)
+        for (size_t column = 0; column < columns; column += LANES) {
+            __builtin_prefetch(c + r * c_stride + column, 1);
+            if (epilogue->residual) __builtin_prefetch(epilogue->residual + r * epilogue->residual_stride + column);
+        }
+}
+
 /// Finishes columns `column` ..< `column` + 16, of which `count` exist, of row `row`; y has its bias already.
 APUS_INLINE void finish(lanes16 y, const apus_epilogue *epilogue, size_t row, size_t column, size_t count, float *c,
                         size_t c_stride) {

@@ -52,6 +52,7 @@ void KERNEL(gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *
     size_t piece = few ? PIECE_BYTES / STEP : groups;
     for (size_t first = 0, strip, tile = 0; first < rows; first += strip) {
         strip = few ? rows : tile_height(rows - first, U8S8_ROWS);
+        prefetch_output(epilogue, first, strip, columns, c, c_stride);
         for (size_t group = 0; group < groups; group += piece) {
             size_t count = groups - group < piece ? groups - group : piece;
             const int8_t *weights = b->values + group * STEP;

@@ -116,7 +116,8 @@ typedef struct apus_thread {
     size_t index, count;
     size_t operation;
     size_t handed_out[2]; // of the first thread: pieces of this and of the next operation, in turn
-    size_t padding[2];
+    int cpu; // where it was last seen
+    int padding[3];
 } apus_thread;
 
 /// Runs body(context, thread) on `count` threads at once, the caller being the first; returns when all have ended.
