@@ -89,7 +89,7 @@ package struct Encoder: Sendable {
             let wide = scratch.wide.prefix(x.rows)
             ops.attention(
                 q: q, queries, k: qkv.columns(key), v: qkv.columns(value), sequences: batch.sequences, heads: heads,
-                scratch: scratch.attention, into: attended.values)
+                scratch.precision, scratch: scratch.attention, into: attended.values)
             ops.quantize(attended)
             ops.linear(attended, layer.attentionOutput, plus: x.values, into: projected)
             ops.layerNorm(projected, layer.attentionNorm, into: x)
@@ -115,9 +115,11 @@ package struct EncoderScratch {
     let firstQueries: Matrix  // [sequences, hidden]
     let pooled: Activations  // [sequences, hidden]
     package let logits: Matrix  // [sequences, labels]
+    let precision: Precision
 
     /// - Parameter tokens: the most of one batch, and so the most sequences.
     package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena) {
+        self.precision = precision
         let hidden = config.hidden.value
         x = Activations(arena, tokens, hidden, precision)
         queryKeyValue = Matrix(arena, tokens, 3 * hidden)

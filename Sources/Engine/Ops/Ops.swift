@@ -150,11 +150,15 @@ package struct Ops {
         case first
     }
 
+    /// From so many keys on, int8 attention is faster than f32 with its conversions and panels of 64.
+    private static let int8Keys = 64
+
     /// Multi-head attention within each sequence: q, out [queries, hidden], k, v [tokens, hidden]; scratch: a row for each
-    /// thread of `attentionScratch`.
+    /// thread of `attentionScratch`. Products in int8 where `precision` is and the sequence is long; that depends on the
+    /// sequence alone, so its result does not depend on the batch.
     package func attention(
-        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, scratch: Matrix,
-        into out: Matrix
+        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, _ precision: Precision,
+        scratch: Matrix, into out: Matrix
     ) {
         let hidden = q.columns
         let headSize = hidden / heads
@@ -169,7 +173,9 @@ package struct Ops {
                 let rows = queries == .all ? keys : sequence..<sequence + 1
                 precondition(rows.upperBound <= q.rows && keys.upperBound <= k.rows && !keys.isEmpty)
                 precondition(Self.attentionScratch(keys: keys.count, headSize: headSize) <= workspace.count)
-                kernels.pointee.attention_f32(
+                let isInt8 = precision == .int8 && keys.count >= Self.int8Keys
+                let kernel = isInt8 ? kernels.pointee.attention_u8s8! : kernels.pointee.attention_f32!
+                kernel(
                     q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
                     k.base + keys.lowerBound * k.stride + column, v.base + keys.lowerBound * v.stride + column, k.stride,
                     keys.count, headSize, scale, UnsafeMutablePointer(mutating: workspace.baseAddress),

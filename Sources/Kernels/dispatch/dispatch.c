@@ -14,6 +14,7 @@
     MEMBER(peak_f32) apus_peak_f32_##isa;
 #define DECLARE_INT8(isa)                                                                                             \
     MEMBER(gemm_u8s8) apus_gemm_u8s8_##isa;                                                                           \
+    MEMBER(attention_u8s8) apus_attention_u8s8_##isa;                                                                 \
     MEMBER(peak_u8s8) apus_peak_u8s8_##isa;
 
 #define ROW(int8, f32)                                                                                                \
@@ -21,7 +22,8 @@
         .isa = #int8, .gemm_u8s8_isa = #int8, .gemm_f32_isa = #f32, .gemm_u8s8 = apus_gemm_u8s8_##int8,               \
         .gemm_f32 = apus_gemm_f32_##f32, .quantize_u8 = apus_quantize_u8_##f32,                                       \
         .layernorm_f32 = apus_layernorm_f32_##f32, .gelu_f32 = apus_gelu_f32_##f32, .tanh_f32 = apus_tanh_f32_##f32,  \
-        .softmax_f32 = apus_softmax_f32_##f32, .attention_f32 = apus_attention_f32_##f32,                             \
+        .softmax_f32 = apus_softmax_f32_##f32, .attention_u8s8 = apus_attention_u8s8_##int8,                          \
+        .attention_f32 = apus_attention_f32_##f32,                                                                    \
         .peak_u8s8 = apus_peak_u8s8_##int8, .peak_f32 = apus_peak_f32_##f32                                           \
     }
 
@@ -64,8 +66,14 @@ const apus_kernels *apus_kernels_at(size_t index) { return &table[index].kernels
 
 int apus_kernels_supported(size_t index) { return table[index].supported(); }
 
+/// The larger of the two kernels' needs, each as its body lays it out.
 size_t apus_attention_scratch(size_t keys, size_t head_size) {
     enum { ROWS = 6 }; // the tallest tile
-    size_t padded_keys = (keys + 15) / 16 * 16, padded_head = (head_size + 15) / 16 * 16;
-    return head_size * padded_keys + ROWS * padded_keys + ROWS * padded_head + keys * padded_head;
+    size_t keys16 = (keys + 15) / 16 * 16, head16 = (head_size + 15) / 16 * 16;
+    size_t f32 = head_size * keys16 + ROWS * keys16 + ROWS * head16 + keys * head16;
+    size_t keys64 = (keys + 63) / 64 * 64, head64 = (head_size + 63) / 64 * 64;
+    size_t floats = 2 * keys64 + head64 + ROWS * keys64;
+    size_t bytes = (head_size + 3) / 4 * 4 * (keys64 + ROWS) + (keys + 3) / 4 * 4 * head64 + 2 * ROWS * keys64;
+    size_t int8 = floats + (bytes + 3) / 4;
+    return f32 > int8 ? f32 : int8;
 }

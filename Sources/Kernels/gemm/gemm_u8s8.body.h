@@ -1,43 +1,56 @@
-// The int8 product around its inner loop; the including file has opened a target region, and defined KERNEL(name),
-// U8S8_ROWS and
-//     tile_u8s8(rows, a, a_stride, b, groups, prefetch, sums, accumulate)
-// which adds Σk a[r][k] · b[k][n] to sums[r][n] (or starts at 0) for `rows` ≤ U8S8_ROWS rows, 64 columns and 4 · `groups`
-// steps of k, and asks for the `prefetch` meanwhile.
+// The int8 product around its inner loop; the including file has opened a target region, defined KERNEL(name) and included
+// its tile_u8s8_ISA.h.
 #include "epilogue.h"
-#include "prefetch.h"
 
-#define TILE_U8S8_CASE(ROWS)                                                                                          \
-    case ROWS:                                                                                                        \
-        if (ROWS <= U8S8_ROWS) tile_u8s8(ROWS, a, a_stride, b, groups, ahead, sums, accumulate);                       \
-        return;
-
-static __attribute__((noinline)) void any_tile_u8s8(size_t rows, const uint8_t *a, size_t a_stride, const int8_t *b,
-                                                    size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL],
-                                                    int accumulate) {
-    switch (rows) {
-        TILE_U8S8_CASE(1)
-        TILE_U8S8_CASE(2)
-        TILE_U8S8_CASE(3)
-        TILE_U8S8_CASE(4)
-        TILE_U8S8_CASE(5)
-        TILE_U8S8_CASE(6)
-    default: __builtin_unreachable();
+/// sums[r][…] of rows `first` ..< `first` + `rows` become C; `gelu` and `add` (the residual) must be constants.
+APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_t first, size_t rows,
+                                    const apus_panel_s8 *b, const float *bias, const int gelu, const int add,
+                                    const float *residual, size_t residual_stride, float *c, size_t c_stride) {
+    enum { VECTORS = APUS_PANEL / LANES };
+    lanes16_bits weight_sums[VECTORS];
+    lanes16 scales[VECTORS], biases[VECTORS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < VECTORS; v++) {
+        weight_sums[v] = lanes_load_bits(b->sums + v * LANES);
+        scales[v] = lanes_load(b->scales + v * LANES);
+        biases[v] = lanes_load(bias + v * LANES);
+    }
+    const float *row_scales = a->scale + first;
+    const int32_t *row_zeros = a->zero + first;
+    c += first * c_stride;
+    residual += add ? first * residual_stride : 0;
+    for (size_t r = 0; r < rows; r++) {
+        lanes16 scale = (lanes16)row_scales[r];
+        lanes16_bits zero = (lanes16_bits)row_zeros[r];
+#pragma clang loop unroll(full)
+        for (int v = 0; v < VECTORS; v++) {
+            lanes16_bits product = lanes_load_bits(&sums[r][v * LANES]) - zero * weight_sums[v];
+            lanes16 y = lanes_fma(__builtin_convertvector(product, lanes16) * scale, scales[v], biases[v]);
+            if (gelu) y = lanes_gelu(y);
+            if (add) y += lanes_load(residual + r * residual_stride + v * LANES);
+            lanes_store(c + r * c_stride + v * LANES, y);
+        }
     }
 }
 
-/// sums[r][…] of rows `first` ..< `first` + `rows` become C.
 static void finish_u8s8(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_t first, size_t rows,
                         const apus_panel_s8 *b, size_t columns, const apus_epilogue *epilogue, float *c, size_t c_stride) {
-    for (size_t column = 0; column < columns; column += LANES) {
-        lanes16_bits weight_sums = lanes_load_bits(b->sums + column);
-        lanes16 scales = lanes_load(b->scales + column), bias = lanes_load(epilogue->bias + column);
+    const float *bias = epilogue->bias, *residual = epilogue->residual;
+    size_t stride = epilogue->residual_stride;
+    if (columns == APUS_PANEL && !residual && epilogue->gelu)
+        return finish_whole_panel(sums, a, first, rows, b, bias, 1, 0, residual, stride, c, c_stride);
+    if (columns == APUS_PANEL && !residual)
+        return finish_whole_panel(sums, a, first, rows, b, bias, 0, 0, residual, stride, c, c_stride);
+    if (columns == APUS_PANEL && !epilogue->gelu)
+        return finish_whole_panel(sums, a, first, rows, b, bias, 0, 1, residual, stride, c, c_stride);
+    for (size_t column = 0; column < columns; column += LANES)
         for (size_t r = 0; r < rows; r++) {
             size_t row = first + r;
-            lanes16_bits product = lanes_load_bits(&sums[r][column]) - (lanes16_bits)a->zero[row] * weight_sums;
-            lanes16 y = lanes_fma(__builtin_convertvector(product, lanes16) * (lanes16)a->scale[row], scales, bias);
+            lanes16_bits product = lanes_load_bits(&sums[r][column]) - (lanes16_bits)a->zero[row] * lanes_load_bits(b->sums + column);
+            lanes16 y = lanes_fma(__builtin_convertvector(product, lanes16) * (lanes16)a->scale[row],
+                                  lanes_load(b->scales + column), lanes_load(bias + column));
             finish(y, epilogue, row, column, columns - column, c, c_stride);
         }
-    }
 }
 
 void KERNEL(gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *b, size_t inner, size_t columns,

@@ -80,6 +80,13 @@ typedef struct apus_kernels {
                           size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
                           size_t out_stride);
 
+    /// The same with int8 products: q in u8 as quantize_u8 has it, k in s8 by key, v in s8 by column over all keys, the
+    /// softmax's numerators in 16 bits beside the largest, sums exact in int32. keys, head_size ≤ 65,792. One row of q, k
+    /// or v that is not finite makes all it touches NaN.
+    void (*attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
+                           size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
+                           size_t out_stride);
+
     /// The arithmetic peak of one core: products of registers alone, as many as fit, `rounds` times.
     /// Returns the operations done (a multiplication and an addition are two); their time is the caller's to take.
     uint64_t (*peak_u8s8)(uint64_t rounds);

@@ -1,0 +1,189 @@
+// Attention with int8 products; the including file has opened a target region, defined KERNEL(name) and included its
+// tile_u8s8_ISA.h.
+#include "../quantization/quantize.h"
+
+/// Whole numbers nearest to x, |x| < 2²², ties to even.
+APUS_INLINE lanes16_bits lanes_round(lanes16 x) {
+    return lanes_to_bits(x + 12582912.0f) - (lanes16_bits)0x4B400000; // 1.5 · 2²³
+}
+
+/// 65,535 · 2ᵗ for t ≤ 0, to the nearest whole number: relative error of 2ᵗ under 4e-6 before that. 0 from t = −17 on.
+/// t = n + f: the Taylor series in f · ln 2, |f| ≤ ½, with 65,535 in its coefficients.
+APUS_INLINE lanes16_bits lanes_weight(lanes16 t) {
+    t = lanes_max(t, (lanes16)-30.0f);
+    lanes16 shifted = t + 12582912.0f;
+    lanes16 f = t - (shifted - 12582912.0f);
+    lanes16 p = (lanes16)(65535.0f * 1.3333558e-3f);
+    p = lanes_fma(p, f, (lanes16)(65535.0f * 9.6181291e-3f));
+    p = lanes_fma(p, f, (lanes16)(65535.0f * 5.5504109e-2f));
+    p = lanes_fma(p, f, (lanes16)(65535.0f * 2.4022651e-1f));
+    p = lanes_fma(p, f, (lanes16)(65535.0f * 6.9314718e-1f));
+    p = lanes_fma(p, f, (lanes16)65535.0f);
+    return lanes_round(lanes_from_bits(lanes_to_bits(p) + ((lanes_to_bits(shifted) - (lanes16_bits)0x4B400000) << 23)));
+}
+
+APUS_INLINE lanes16 load_up_to(const float *p, size_t count) {
+    return count >= LANES ? lanes_load(p) : lanes_load_part(p, count, 0.0f);
+}
+
+/// 127 / largest, or 0 for a row so flat that this is not finite.
+APUS_INLINE float steps_per_unit(float largest) { return largest < 1e-30f ? 0.0f : 127.0f / largest; }
+
+/// Keys to int8, each with its own scale, packed as weights are: panels [keys/64][head/4][64][4].
+static void pack_keys(const float *k, size_t stride, size_t keys, size_t head_size, int8_t *panels, int32_t *sums,
+                      float *scales) {
+    size_t groups = (head_size + 3) / 4;
+    for (size_t key = 0; key < keys; key++, k += stride) {
+        lanes16 largest = (lanes16)0.0f, damage = (lanes16)0.0f;
+        for (size_t c = 0; c < head_size; c += LANES) {
+            lanes16 x = load_up_to(k + c, head_size - c);
+            largest = lanes_max(lanes_absolute(x), largest);
+            damage = lanes_fma(x, (lanes16)0.0f, damage);
+        }
+        float most = lanes_largest(largest);
+        float steps = steps_per_unit(most);
+        lanes16_bits sum = (lanes16_bits)0;
+        int8_t *place = panels + key / APUS_PANEL * groups * 4 * APUS_PANEL + key % APUS_PANEL * 4;
+        for (size_t c = 0; c < head_size; c += LANES) {
+            lanes16_bits q = lanes_round(load_up_to(k + c, head_size - c) * steps);
+            sum += q;
+            int8_t bytes[LANES];
+            lanes16_u8 narrow = __builtin_convertvector(q, lanes16_u8);
+            memcpy(bytes, &narrow, LANES);
+            for (size_t i = 0; i < LANES / 4 && c + 4 * i < head_size; i++)
+                memcpy(place + (c / 4 + i) * 4 * APUS_PANEL, bytes + 4 * i, 4);
+        }
+        int32_t parts[LANES], total = 0;
+        memcpy(parts, &sum, sizeof parts);
+        for (size_t i = 0; i < LANES; i++) total += parts[i];
+        sums[key] = total;
+        scales[key] = most / 127.0f + lanes_sum(damage);
+    }
+}
+
+/// Values to int8, each column with its own scale over all keys, packed as weights with the keys as steps: panels
+/// [head/64][keys/4][64][4], columns of a panel past the head untouched.
+static void pack_values(const float *v, size_t stride, size_t keys, size_t head_size, int8_t *panels, float *scales) {
+    size_t groups = (keys + 3) / 4;
+    for (size_t c = 0; c < head_size; c += LANES) {
+        size_t count = head_size - c;
+        lanes16 largest = (lanes16)0.0f, damage = (lanes16)0.0f;
+        for (size_t j = 0; j < keys; j++) {
+            lanes16 x = load_up_to(v + j * stride + c, count);
+            largest = lanes_max(lanes_absolute(x), largest);
+            damage = lanes_fma(x, (lanes16)0.0f, damage);
+        }
+        lanes16 steps = largest < 1e-30f ? (lanes16)0.0f : (lanes16)127.0f / largest;
+        lanes_store(scales + c, largest / 127.0f + damage);
+        int8_t *place = panels + (c / APUS_PANEL * groups * APUS_PANEL + c % APUS_PANEL) * 4;
+        for (size_t group = 0; group < groups; group++) {
+            lanes16_bits four = (lanes16_bits)0; // a column's four steps in one number
+            for (size_t i = 0; i < 4 && group * 4 + i < keys; i++) {
+                lanes16_bits q = lanes_round(load_up_to(v + (group * 4 + i) * stride + c, count) * steps);
+                four |= (q & 255) << (lanes16_bits)(int32_t)(8 * i);
+            }
+            memcpy(place + group * 4 * APUS_PANEL, &four, sizeof four);
+        }
+    }
+}
+
+void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
+                            size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
+                            size_t out_stride) {
+    enum { ROWS = U8S8_ROWS };
+    size_t key_panels = (keys + APUS_PANEL - 1) / APUS_PANEL, padded_keys = key_panels * APUS_PANEL;
+    size_t head_panels = (head_size + APUS_PANEL - 1) / APUS_PANEL;
+    size_t head4 = (head_size + 3) / 4 * 4, keys4 = (keys + 3) / 4 * 4;
+    // All scratch; apus_attention_scratch adds it up.
+    float *key_scales = scratch;                            // [padded_keys]
+    int32_t *key_sums = (int32_t *)key_scales + padded_keys; // [padded_keys]
+    float *value_scales = (float *)(key_sums + padded_keys); // [head_panels · 64]
+    float *scores = value_scales + head_panels * APUS_PANEL; // [ROWS][padded_keys]
+    int8_t *key_panel = (int8_t *)(scores + ROWS * padded_keys);  // [key_panels][head4/4][64][4]
+    int8_t *value_panel = key_panel + head4 * padded_keys;        // [head_panels][keys4/4][64][4]
+    uint8_t *high = (uint8_t *)value_panel + keys4 * head_panels * APUS_PANEL; // [ROWS][padded_keys]
+    uint8_t *low = high + ROWS * padded_keys;                                  // [ROWS][padded_keys]
+    uint8_t *query_bytes = low + ROWS * padded_keys;                           // [ROWS][head4]
+
+    pack_keys(k, kv_stride, keys, head_size, key_panel, key_sums, key_scales);
+    pack_values(v, kv_stride, keys, head_size, value_panel, value_scales);
+    lanes16 damage = (lanes16)0.0f;
+    for (size_t j = 0; j < keys; j += LANES) {
+        lanes16 scales = load_up_to(key_scales + j, keys - j);
+        damage += scales * 0.0f;
+        lanes16 scaled = scales * (scale * 1.44269504088896341f); // powers of 2 from here on
+        if (keys - j >= LANES) lanes_store(key_scales + j, scaled);
+        else lanes_store_part(key_scales + j, scaled, keys - j);
+    }
+    float key_damage = lanes_sum(damage); // NaN where a key is not finite
+
+    for (size_t i = 0, rows; i < queries; i += rows) {
+        rows = tile_height(queries - i, ROWS);
+        float query_scale[ROWS], share[ROWS];
+        int32_t query_zero[ROWS], sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = q + (i + r) * q_stride;
+            row_range range = range_start();
+            for (size_t c = 0; c < head_size; c += LANES) range = range_add(range, load_up_to(row + c, head_size - c));
+            quantize_row(row, head_size, range, query_bytes + r * head4, &query_scale[r], &query_zero[r]);
+            for (size_t c = head_size; c < head4; c++) query_bytes[r * head4 + c] = 0;
+        }
+        lanes16 largest[ROWS];
+        for (size_t r = 0; r < rows; r++) largest[r] = (lanes16)-__builtin_inff();
+        for (size_t panel = 0; panel < key_panels; panel++) {
+            any_tile_u8s8(rows, query_bytes, head4, key_panel + panel * head4 * APUS_PANEL, head4 / 4, (prefetch){0}, sums, 0);
+            size_t first = panel * APUS_PANEL;
+            size_t vectors = keys - first >= APUS_PANEL ? APUS_PANEL / LANES : (keys - first + LANES - 1) / LANES;
+            for (size_t r = 0; r < rows; r++) {
+                lanes16_bits zero = (lanes16_bits)query_zero[r];
+                lanes16 row_scale = (lanes16)query_scale[r], highest = largest[r];
+                float *row = scores + r * padded_keys + first;
+                for (size_t v = 0; v < vectors; v++) {
+                    size_t n = v * LANES;
+                    lanes16_bits product = lanes_load_bits(&sums[r][n]) - zero * lanes_load_bits(key_sums + first + n);
+                    lanes16 score = __builtin_convertvector(product, lanes16) * row_scale * lanes_load(key_scales + first + n);
+                    if (keys - first - n < LANES) score = lanes_keep(score, keys - first - n, -__builtin_inff());
+                    highest = lanes_max(score, highest);
+                    lanes_store(row + n, score);
+                }
+                largest[r] = highest;
+            }
+        }
+        for (size_t r = 0; r < rows; r++) {
+            const float *score = scores + r * padded_keys;
+            float most = lanes_largest(largest[r]);
+            // A key's weight beside the largest one's, in 16 bits: two bytes, two products.
+            lanes16 shift = (lanes16)most;
+            lanes16_bits total = (lanes16_bits)0;
+            uint8_t *high_row = high + r * padded_keys, *low_row = low + r * padded_keys;
+            for (size_t n = 0; n < keys; n += LANES) {
+                lanes16_bits weight = lanes_weight(lanes_load(score + n) - shift);
+                total += weight;
+                lanes16_u8 high_bytes = __builtin_convertvector(weight >> 8, lanes16_u8);
+                lanes16_u8 low_bytes = __builtin_convertvector(weight, lanes16_u8);
+                memcpy(high_row + n, &high_bytes, LANES);
+                memcpy(low_row + n, &low_bytes, LANES);
+            }
+            int32_t parts[LANES], sum = 0;
+            memcpy(parts, &total, sizeof parts);
+            for (size_t lane = 0; lane < LANES; lane++) sum += parts[lane];
+            share[r] = 1.0f / (float)sum + query_scale[r] * 0.0f + most * 0.0f + key_damage; // NaN where anything was
+        }
+        for (size_t panel = 0; panel < head_panels; panel++) {
+            int32_t low_sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
+            const int8_t *weights = value_panel + panel * keys4 * APUS_PANEL;
+            any_tile_u8s8(rows, high, padded_keys, weights, keys4 / 4, (prefetch){0}, sums, 0);
+            any_tile_u8s8(rows, low, padded_keys, weights, keys4 / 4, (prefetch){0}, low_sums, 0);
+            for (size_t c = panel * APUS_PANEL; c < (panel + 1) * APUS_PANEL && c < head_size; c += LANES)
+                for (size_t r = 0; r < rows; r++) {
+                    lanes16 y = lanes_fma(__builtin_convertvector(lanes_load_bits(&sums[r][c % APUS_PANEL]), lanes16),
+                                          (lanes16)256.0f,
+                                          __builtin_convertvector(lanes_load_bits(&low_sums[r][c % APUS_PANEL]), lanes16));
+                    y = y * lanes_load(value_scales + c) * share[r];
+                    float *place = out + (i + r) * out_stride + c;
+                    if (c + LANES <= head_size) lanes_store(place, y);
+                    else lanes_store_part(place, y, head_size - c);
+                }
+        }
+    }
+}
