@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from transformers import (AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification,
-                          PreTrainedConfig, PreTrainedModel, RobertaConfig, RobertaForSequenceClassification)
+from transformers import (AttentionInterface, AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
+                          BertForSequenceClassification, PreTrainedConfig, PreTrainedModel, RobertaConfig,
+                          RobertaForSequenceClassification)
 
 from reference_tokenizers import ROBERTA_SPECIAL_TOKENS
 
@@ -20,6 +21,7 @@ LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 64]
 LABELS = {2: ["negative", "positive"], 3: ["negative", "neutral", "positive"]}
 TEXTS = ["good", "I love it, but not the end.", "@user: the BAD news... http", "na\u00efve 😀 no"]
 PAD = {"roberta": 1, "bert": 0}
+INT8_KEYS = 64  # Ops.int8Keys: from so many on, attention is int8 too
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,38 @@ class Int8Linear(torch.nn.Module):
         self.bias = linear.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        lowest, highest = x.amin(dim=-1, keepdim=True).clamp(max=0), x.amax(dim=-1, keepdim=True).clamp(min=0)
-        step = (highest - lowest) / 255
-        zero = torch.round(-lowest / step)
-        levels = torch.clamp(torch.round(x / step + zero), 0, 255).double() - zero
+        levels, step = levels_by_token(x)
         return (levels @ self.weight.T).float() * step * self.scale.T + self.bias
+
+
+def int8_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: object,
+                   scaling: float, **_: object) -> tuple[torch.Tensor, None]:
+    """Apus' int8 attention, simulated; f32 under INT8_KEYS keys. All are [1, heads, tokens, head]."""
+    if key.shape[2] < INT8_KEYS:
+        weights = torch.softmax(query @ key.transpose(2, 3) * scaling, dim=-1)
+        return (weights @ value).transpose(1, 2).contiguous(), None
+    levels, step = levels_by_token(query)
+    key_step = key.abs().amax(dim=3, keepdim=True) / 127
+    value_step = value.abs().amax(dim=2, keepdim=True) / 127
+    scores = (levels @ torch.round(key / key_step).double().transpose(2, 3)).float() * step
+    scores = scores * key_step.transpose(2, 3) * scaling
+    weights = torch.round(65535 * torch.exp(scores - scores.amax(dim=-1, keepdim=True))).double()
+    attended = weights @ torch.round(value / value_step).double()
+    return (attended.float() * value_step / weights.sum(dim=-1, keepdim=True)).float().transpose(1, 2).contiguous(), None
+
+
+def levels_by_token(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """u8 over each row's range with 0 in it, less its zero point; and the size of a step."""
+    lowest, highest = x.amin(dim=-1, keepdim=True).clamp(max=0), x.amax(dim=-1, keepdim=True).clamp(min=0)
+    step = (highest - lowest) / 255
+    zero = torch.round(-lowest / step)
+    return torch.clamp(torch.round(x / step + zero), 0, 255).double() - zero, step
 
 
 def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
     """The model with each matrix product in int8, but the last one, onto the labels."""
+    AttentionInterface.register("apus_int8", int8_attention)
+    model.set_attn_implementation("apus_int8")
     for name, module in list(model.named_modules()):
         if isinstance(module, torch.nn.Linear) and name not in ("classifier", "classifier.out_proj"):
             model.set_submodule(name, Int8Linear(module))

@@ -85,6 +85,23 @@ import Testing
         }
     }
 
+    @Test(arguments: Precision.allCases)
+    func `the shipped model's logits have the same bits on every instruction set and number of threads`(
+        _ precision: Precision
+    ) throws {
+        let texts = ["I love MLOps 😍", String(repeating: "what a day, @user! ", count: 14)]
+        var expected: [[UInt32]]?
+        for isa in Self.sets {
+            for threads in 1...3 {
+                let classifier = try Classifier(
+                    options: .init(precision: precision, threads: threads, instructionSet: instructionSet(isa)))
+                let found = try classifier.predict(texts).map { $0.logits.map(\.bitPattern) }
+                if expected == nil { expected = found }
+                #expect(found == expected, "\(isa), \(threads) threads")
+            }
+        }
+    }
+
     /// `order` in consecutive parts that each fit a pass.
     private func batches(_ order: [Int], of inputs: [[Int]], within tokens: Int) -> [[Int]] {
         var batches: [[Int]] = [[]]

@@ -121,13 +121,14 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
         rows = tile_height(queries - i, ROWS);
         float query_scale[ROWS], share[ROWS];
         int32_t query_zero[ROWS], sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
+        row_range ranges[ROWS];
         for (size_t r = 0; r < rows; r++) {
-            const float *row = q + (i + r) * q_stride;
-            row_range range = range_start();
-            for (size_t c = 0; c < head_size; c += LANES) range = range_add(range, load_up_to(row + c, head_size - c));
-            quantize_row(row, head_size, range, query_bytes + r * head4, &query_scale[r], &query_zero[r]);
+            ranges[r] = range_start();
+            for (size_t c = 0; c < head_size; c += LANES)
+                ranges[r] = range_add(ranges[r], load_up_to(q + (i + r) * q_stride + c, head_size - c));
             for (size_t c = head_size; c < head4; c++) query_bytes[r * head4 + c] = 0;
         }
+        quantize_rows(rows, q + i * q_stride, q_stride, head_size, ranges, query_bytes, head4, query_scale, query_zero);
         lanes16 largest[ROWS];
         for (size_t r = 0; r < rows; r++) largest[r] = (lanes16)-__builtin_inff();
         for (size_t panel = 0; panel < key_panels; panel++) {

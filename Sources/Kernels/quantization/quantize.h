@@ -17,31 +17,45 @@ APUS_INLINE row_range range_add(row_range range, lanes16 x) {
                        lanes_fma(x, (lanes16)0.0f, range.damage)};
 }
 
-APUS_INLINE row_range range_join(row_range a, row_range b) {
-    return (row_range){lanes_min(a.lowest, b.lowest), lanes_max(a.highest, b.highest), a.damage + b.damage};
-}
+/// Rows that are taken together, so that their sums, divisions and square roots overlap; at most 16.
+enum { TOGETHER = 6 };
 
-APUS_INLINE void quantize_row(const float *x, size_t columns, row_range range, uint8_t *values, float *scale,
-                              int32_t *zero) {
-    float highest = lanes_largest(range.highest);
-    float lowest = -lanes_largest(-range.lowest);
-    float width = highest - lowest;
-    int is_flat = width < 1e-30f; // 255 / width must stay finite
-    float per_unit = is_flat ? 0.0f : 255.0f / width;
-    float offset = -lowest * per_unit + 12582912.0f; // 1.5 · 2²³: what is added to it is rounded to a whole number
-    *scale = (is_flat ? 1.0f : width / 255.0f) + lanes_sum(range.damage);
-    offset = *scale == *scale ? offset : 12582912.0f;
-    *zero = (int32_t)(offset - 12582912.0f);
-    const lanes16_bits base = (lanes16_bits)0x4B400000; // 12582912.0f
-    for (size_t c = 0; c < columns; c += LANES) {
-        size_t count = columns - c;
-        lanes16 y = count >= LANES ? lanes_load(x + c) : lanes_load_part(x + c, count, 0.0f);
-        lanes16_bits q = lanes_to_bits(lanes_fma(y, (lanes16)per_unit, (lanes16)offset)) - base;
-        q = q < 0 ? (lanes16_bits)0 : q;
-        q = q > 255 ? (lanes16_bits)255 : q;
-        lanes16_u8 bytes = __builtin_convertvector(q, lanes16_u8);
-        if (count >= LANES) memcpy(values + c, &bytes, LANES);
-        else memcpy(values + c, &bytes, count);
+/// Rows of x, `stride` apart, by their ranges; rows ≤ TOGETHER.
+APUS_INLINE void quantize_rows(size_t rows, const float *x, size_t stride, size_t columns, const row_range *ranges,
+                               uint8_t *values, size_t values_stride, float *scales, int32_t *zeros) {
+    float highests[LANES] = {0}, lowests[LANES] = {0}, damages[LANES] = {0}, per_units[LANES], offsets[LANES], parts[LANES];
+    for (size_t r = 0; r < rows; r++) {
+        highests[r] = lanes_largest(ranges[r].highest);
+        lowests[r] = -lanes_largest(-ranges[r].lowest);
+        damages[r] = lanes_sum(ranges[r].damage);
+    }
+    const lanes16 magic = (lanes16)12582912.0f; // 1.5 · 2²³: what is added to it is rounded to a whole number
+    const lanes16_bits base = (lanes16_bits)0x4B400000;
+    lanes16 lowest = lanes_load(lowests);
+    lanes16 width = lanes_load(highests) - lowest;
+    lanes16_bits is_flat = width < 1e-30f; // 255 / width must stay finite
+    lanes16 per_unit = is_flat ? (lanes16)0.0f : 255.0f / width;
+    lanes16 scale = (is_flat ? (lanes16)1.0f : width / 255.0f) + lanes_load(damages);
+    lanes16 offset = scale == scale ? -lowest * per_unit + magic : magic;
+    lanes16_bits zero = lanes_to_bits(offset) - base;
+    lanes_store(per_units, per_unit);
+    lanes_store(offsets, offset);
+    lanes_store(parts, scale);
+    memcpy(scales, parts, rows * sizeof *scales);
+    memcpy(zeros, &zero, rows * sizeof *zeros);
+    for (size_t r = 0; r < rows; r++, x += stride, values += values_stride) {
+        per_unit = (lanes16)per_units[r];
+        offset = (lanes16)offsets[r];
+        for (size_t c = 0; c < columns; c += LANES) {
+            size_t count = columns - c;
+            lanes16 y = count >= LANES ? lanes_load(x + c) : lanes_load_part(x + c, count, 0.0f);
+            lanes16_bits q = lanes_to_bits(lanes_fma(y, per_unit, offset)) - base;
+            q = q < 0 ? (lanes16_bits)0 : q;
+            q = q > 255 ? (lanes16_bits)255 : q;
+            lanes16_u8 bytes = __builtin_convertvector(q, lanes16_u8);
+            if (count >= LANES) memcpy(values + c, &bytes, LANES);
+            else memcpy(values + c, &bytes, count);
+        }
     }
 }
 

@@ -1,17 +1,24 @@
 // Rows of activations to u8; the including file has opened a target region and defined KERNEL(name).
 #include "quantize.h"
 
+APUS_INLINE void quantize_u8_rows(const size_t rows, const float *x, size_t x_stride, size_t columns, uint8_t *values,
+                                  size_t stride, float *scale, int32_t *zero) {
+    row_range ranges[TOGETHER];
+    for (size_t r = 0; r < rows; r++) ranges[r] = range_start();
+    size_t c = 0;
+    for (; c + LANES <= columns; c += LANES)
+        for (size_t r = 0; r < rows; r++) ranges[r] = range_add(ranges[r], lanes_load(x + r * x_stride + c));
+    for (size_t r = 0; r < rows && c < columns; r++)
+        ranges[r] = range_add(ranges[r], lanes_load_part(x + r * x_stride + c, columns - c, 0.0f));
+    quantize_rows(rows, x, x_stride, columns, ranges, values, stride, scale, zero);
+}
+
 void KERNEL(quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t columns, const apus_rows_u8 *out) {
-    for (size_t row = 0; row < rows; row++, x += x_stride) {
-        row_range range = range_start(), second = range_start(); // two, so that neither waits for itself
-        size_t c = 0;
-        for (; c + 2 * LANES <= columns; c += 2 * LANES) {
-            range = range_add(range, lanes_load(x + c));
-            second = range_add(second, lanes_load(x + c + LANES));
-        }
-        range = range_join(range, second);
-        for (; c + LANES <= columns; c += LANES) range = range_add(range, lanes_load(x + c));
-        if (c < columns) range = range_add(range, lanes_load_part(x + c, columns - c, 0.0f));
-        quantize_row(x, columns, range, out->values + row * out->stride, &out->scale[row], &out->zero[row]);
-    }
+    size_t r = 0;
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        quantize_u8_rows(TOGETHER, x + r * x_stride, x_stride, columns, out->values + r * out->stride, out->stride,
+                         out->scale + r, out->zero + r);
+    for (; r < rows; r++)
+        quantize_u8_rows(1, x + r * x_stride, x_stride, columns, out->values + r * out->stride, out->stride, out->scale + r,
+                         out->zero + r);
 }
