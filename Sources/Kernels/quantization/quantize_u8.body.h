@@ -14,11 +14,14 @@ APUS_INLINE void quantize_u8_rows(const size_t rows, const float *x, size_t x_st
 }
 
 void KERNEL(quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t columns, const apus_rows_u8 *out) {
-    size_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER)
-        quantize_u8_rows(TOGETHER, x + r * x_stride, x_stride, columns, out->values + r * out->stride, out->stride,
-                         out->scale + r, out->zero + r);
-    for (; r < rows; r++)
-        quantize_u8_rows(1, x + r * x_stride, x_stride, columns, out->values + r * out->stride, out->stride, out->scale + r,
-                         out->zero + r);
+    // Rows are read twice: together they should stay in the first-level cache.
+    size_t together = columns <= 1024 ? TOGETHER : 2;
+    for (size_t r = 0, count; r < rows; r += count) {
+        const float *from = x + r * x_stride;
+        uint8_t *to = out->values + r * out->stride;
+        count = rows - r >= together ? together : 1;
+        if (count == TOGETHER) quantize_u8_rows(TOGETHER, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
+        else if (count == 2) quantize_u8_rows(2, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
+        else quantize_u8_rows(1, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
+    }
 }
