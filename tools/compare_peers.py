@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
 def check_installation(arguments: argparse.Namespace) -> None:
     missing = [name for name in (*peer_models.PACKAGES, "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
-        raise PeerError(f"{', '.join(missing)}: not installed for {sys.executable}; install tools/requirements.txt "
+        raise PeerError(f"{', '.join(missing)}: not installed for {sys.executable}; install tools/requirements-peers.txt "
                         "into a virtual environment and run this with its python")
     arguments.apus = None if arguments.apus == "none" else Path(arguments.apus).resolve()
     if arguments.apus and not os.access(arguments.apus, os.X_OK):

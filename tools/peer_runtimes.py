@@ -82,7 +82,7 @@ def work(request: dict, threads: int) -> dict:
         what = PEERS[request["peer"]].runtime if "peer" in request else f"building {request['folder']}"
         lines = finished.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise PeerError(f"{what}: exit code {finished.returncode}: {lines[-1]} (the packages are those of "
-                        "tools/requirements.txt; remove the work folder to build the models anew)")
+                        "tools/requirements-peers.txt; remove the work folder to build the models anew)")
     return json.loads(finished.stdout)
 
 

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A label and how sure the model is of it.
 public struct Prediction: Sendable, Equatable {
@@ -58,9 +57,10 @@ public final class Classifier: Sendable {
             guard backend == .simd || precision == .f32 else {
                 throw InputError("--backend openblas", "has no int8 products; use --precision f32, or --backend simd")
             }
+            let threads = self.threads ?? ProcessorCount.available
+            guard 1...1024 ~= threads else { throw InputError("threads", "must be from 1 to 1024, not \(threads)") }
             return InferenceSession.Options(
-                precision: precision, backend: backend, threads: threads ?? ProcessorCount.available,
-                instructionSet: instructionSet)
+                precision: precision, backend: backend, threads: threads, instructionSet: instructionSet)
         }
     }
 

@@ -20,6 +20,8 @@ package final class InferenceSession: Sendable {
     /// The tokens of one pass that many texts are split into; a single text may have more.
     private static let usualBatchTokens = 1024
 
+    static func batchTokens(_ config: ModelConfig) -> Int { max(usualBatchTokens, config.maximumTokens) }
+
     package let options: Options
     package let checkpoint: Checkpoint
     /// The most tokens of one pass.
@@ -52,16 +54,16 @@ package final class InferenceSession: Sendable {
 
         let teamThreads = options.backend == .openblas ? 1 : options.threads
         if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
-        team = Team(options.instructionSet, threads: teamThreads)
+        team = Team(options.instructionSet, threads: teamThreads, in: arena)
         thread = teamThreads > 1 ? InferenceThread() : nil
-        batchTokens = max(Self.usualBatchTokens, config.maximumTokens)
+        batchTokens = Self.batchTokens(config)
         let scratch = EncoderScratch(
             config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
         pass = ForwardPass(
             model: model, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch, arena: arena)
     }
 
-    /// [texts][labels]; no text is empty or longer than the model, all together fit `batchTokens`.
+    /// [texts][labels]; at least one text, none empty or longer than the model, all together within `batchTokens`.
     package func logits(_ ids: [[Int]]) -> [[Float]] {
         onInferenceThread {
             run(ids) { logits in (0..<logits.rows).map { Array(logits.row($0)) } }
@@ -72,7 +74,7 @@ package final class InferenceSession: Sendable {
     package func run<Result>(_ ids: [[Int]], _ body: (Matrix) -> Result) -> Result {
         turn.withLock { _ in
             pass.fill(ids)
-            precondition(pass.batch.ids.count <= batchTokens)
+            precondition(1...batchTokens ~= pass.batch.ids.count)
             team.run(pass)
             return body(pass.scratch.logits.prefix(ids.count))
         }

@@ -16,8 +16,8 @@ struct Bench: ParsableCommand {
     @Option(help: "int8, f32 or both.")
     var precision: CommaSeparated<Precision> = .init([.int8, .f32])
 
-    @Option(help: "Tokens of each text.")
-    var lengths: CommaSeparated<Int> = .init([8, 16, 32, 64, 128, 256])
+    @Option(help: "Tokens of each text (default: 8,16,32,64,128,256, as far as the model goes).")
+    var lengths: CommaSeparated<Int>?
 
     @Option(help: "Texts of a pass.")
     var batch = 1
@@ -25,8 +25,8 @@ struct Bench: ParsableCommand {
     @Option(help: "Thread counts (default: 1, and what the process may use).")
     var threads: CommaSeparated<Int>?
 
-    @Option(help: "simd, or openblas for f32.")
-    var backend = Backend.simd
+    @Option(help: "simd, or openblas for f32 (default: simd).")
+    var backend: Backend?
 
     @Option(help: "How long to measure each figure.")
     var seconds = 0.5
@@ -39,29 +39,29 @@ struct Bench: ParsableCommand {
 
     func validate() throws {
         if architecture != nil, model != nil { throw ValidationError("Give --architecture or --model, not both.") }
-        guard (lengths.values + (threads?.values ?? []) + [batch]).allSatisfy({ 1...8192 ~= $0 }) else {
-            throw ValidationError("--lengths, --threads and --batch are from 1 to 8192.")
-        }
-        if let threads = threads?.values.first(where: { $0 > 1024 }) {
+        if let threads = threads?.values.first(where: { !(1...1024 ~= $0) }) {
             throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
         }
+        guard 1...8192 ~= batch else { throw ValidationError("--batch must be from 1 to 8192, not \(batch).") }
         guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds must be from 0 to 3600, not \(seconds).") }
         if backend == .openblas, precision.values != [.f32] {
             throw ValidationError("--backend openblas has no int8 products; add --precision f32.")
         }
+        if backend == .openblas, products { throw ValidationError("--products measures Apus' kernels, not OpenBLAS.") }
     }
 
     func run() throws {
-        let instructionSet = try InstructionSet.select()
         var benchmark =
             if let architecture {
-                LatencyBenchmark(architecture, backend: backend, instructionSet: instructionSet)
+                try LatencyBenchmark(architecture, backend: backend)
             } else {
-                try LatencyBenchmark(try ModelDirectory.resolve(model), backend: backend, instructionSet: instructionSet)
+                try LatencyBenchmark(try ModelDirectory.resolve(model), backend: backend)
             }
+        let lengths = lengths?.values ?? [8, 16, 32, 64, 128, 256].filter { $0 <= benchmark.maximumLength }
+        try benchmark.check(lengths: lengths, batch: batch)
         let threads = threads?.values ?? Array(Set([1, ProcessorCount.available])).sorted()
         let productRows = [1, 8, 16, 32, 64, 128, 256]
-        let total = precision.values.count * (threads.count * lengths.values.count + (products ? 4 * productRows.count : 0))
+        let total = precision.values.count * (threads.count * lengths.count + (products ? 4 * productRows.count : 0))
         var bar = ProgressBar(title: "bench")
         defer { bar.clear() }
         var done = 0
@@ -72,7 +72,7 @@ struct Bench: ParsableCommand {
         for precision in precision.values {
             for threads in threads {
                 try benchmark.run(
-                    precision, threads: threads, lengths: lengths.values, batch: batch, seconds: seconds, progress: step)
+                    precision, threads: threads, lengths: lengths, batch: batch, seconds: seconds, progress: step)
             }
             if products {
                 benchmark.runProducts(precision, rows: productRows, seconds: seconds / 5, progress: step)

@@ -138,7 +138,7 @@ import Testing
             ] {
                 let classifier = try Classifier(
                     model: Fixtures.model(name), options: .init(precision: precision, threads: threads))
-                let batches = [[[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 40)]]
+                let batches = [[[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 64)]]
                 let counts = classifier.session.onInferenceThread {
                     for ids in batches { classifier.session.run(ids) { _ in } }
                     return batches.map { ids in

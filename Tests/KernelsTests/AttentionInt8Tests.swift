@@ -76,10 +76,22 @@ import Testing
             let badQuery = run(q, values, values)
             #expect(badQuery.prefix(32).allSatisfy { $0.isNaN } && badQuery.suffix(32).allSatisfy { $0.isFinite })
             #expect(run(queries, k, values).allSatisfy { $0.isNaN })
+            k = k.map { _ in broken }
+            #expect(run(queries, k, values).allSatisfy { $0.isNaN })
             let badValue = run(queries, values, v)
             #expect(badValue.indices.allSatisfy { !badValue[$0].isFinite == ($0 % 32 == 4) })
         }
         #expect(run(queries.map { $0 * 1e30 }, values.map { $0 * 1e30 }, values).allSatisfy { $0.isNaN }, "scores past f32")
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `as many keys as int32 can sum up have equal shares`(_ row: KernelRow) {
+        let keys = 32_768
+        var v = [Float](repeating: -1, count: keys)
+        for index in 0..<keys / 2 { v[index] = 0.5 }
+        let zeros = [Float](repeating: 0, count: keys)
+        let out = attend(row, [1], queries: 1, k: zeros, v: v, keys: keys, headSize: 1, stride: 1, scale: 1)
+        #expect(abs(out[0] + 0.25) < 0.005)
     }
 
     @Test func `all instruction sets give the same bits`() {

@@ -22,7 +22,19 @@ import Testing
         let isa = row.testDescription
         #expect(String(cString: row.kernels.gemm_u8s8_isa) == isa)
         #expect(String(cString: row.kernels.gemm_f32_isa) == (isa == "avx512vnni" ? "avx512" : isa))
-        #expect(KernelRow.all.filter { $0.kernels.gemm_u8s8_isa == row.kernels.gemm_u8s8_isa }.count == 1)
+    }
+
+    @Test func `the rows share no int8 kernel, and only avx512vnni shares its f32 kernels`() {
+        func addresses<Function>(_ kernel: (apus_kernels) -> Function) -> [Int] {
+            KernelRow.all.map { unsafeBitCast(kernel($0.kernels), to: Int.self) }
+        }
+        #expect(Set(addresses(\.gemm_u8s8)).count == KernelRow.all.count)
+        #expect(Set(addresses(\.attention_u8s8)).count == KernelRow.all.count)
+        let shared = KernelRow.all.contains { $0.testDescription == "avx512vnni" } ? 1 : 0
+        for kernels in [addresses(\.gemm_f32), addresses(\.attention_f32), addresses(\.layernorm_f32), addresses(\.quantize_u8)] {
+            #expect(Set(kernels).count == KernelRow.all.count - shared)
+            #expect(shared == 0 || kernels[kernels.count - 1] == kernels[kernels.count - 2])
+        }
     }
 
     #if arch(x86_64) && os(Linux)

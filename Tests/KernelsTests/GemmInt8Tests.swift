@@ -31,7 +31,7 @@ private struct Panel {
     ) {
         var generator = Random(rows * 1_000_003 + columns * 1009 + inner)
         let aStride = inner + extraStride
-        let a = a ?? (0..<rows * aStride).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let a = a ?? (0..<max(0, rows * aStride - extraStride)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let zero = zero ?? (0..<rows).map { _ in Int32.random(in: 0...255, using: &generator) }
         let input = GuardedRows(a, stride: aStride, scale: random(rows, 0.1, seed: 23), zero: zero)
         let panel = Panel(

@@ -15,12 +15,13 @@ import Testing
 
     @Test(arguments: KernelRow.supported)
     func `a row comes back within half a step for every width, and 0 comes back as 0`(_ row: KernelRow) {
-        for columns in counts where columns > 0 {
-            var x = random(3 * (columns + 1), seed: 40)
-            for index in (columns + 1)..<2 * (columns + 1) { x[index] = abs(x[index]) + 0.5 }  // all positive
+        // Rows are taken six, two or one at a time, by their width.
+        for (columns, rows) in counts.dropFirst().map({ ($0, 3) }) + [1, 5, 6, 7, 13].map({ (40, $0) }) + [(1025, 5), (3072, 8)] {
+            var x = random(rows * (columns + 1), seed: 40)
+            if rows > 1 { for index in (columns + 1)..<2 * (columns + 1) { x[index] = abs(x[index]) + 0.5 } }  // all positive
             x[0] = 0
-            let out = quantized(row, x, rows: 3, columns: columns, xStride: columns + 1)
-            for r in 0..<3 {
+            let out = quantized(row, x, rows: rows, columns: columns, xStride: columns + 1)
+            for r in 0..<rows {
                 let (scale, zero) = (out.scale.base[r], out.zero.base[r])
                 #expect(0...255 ~= zero && scale > 0)
                 for c in 0..<columns {
@@ -62,13 +63,13 @@ import Testing
 
     @Test(arguments: KernelRow.supported)
     func `layer norm quantizes its result as the quantization would`(_ row: KernelRow) {
-        for columns in counts where columns > 0 {
-            let (x, gamma, beta) = (random(2 * columns, seed: 42), random(columns, seed: 43), random(columns, seed: 44))
-            let out = Guarded([Float](repeating: 0, count: 2 * columns))
-            let fused = GuardedRows(rows: 2, stride: columns + 3)
+        for (columns, rows) in counts.dropFirst().map({ ($0, 2) }) + [5, 6, 7, 13].map({ (40, $0) }) + [(1040, 7)] {
+            let (x, gamma, beta) = (random(rows * columns, seed: 42), random(columns, seed: 43), random(columns, seed: 44))
+            let out = Guarded([Float](repeating: 0, count: rows * columns))
+            let fused = GuardedRows(rows: rows, stride: columns + 3)
             var kernelRows = fused.kernelRows
-            row.kernels.layernorm_f32(x, gamma, beta, 1e-5, 2, columns, out.base, &kernelRows)
-            let apart = quantized(row, out.values, rows: 2, columns: columns, xStride: columns)
+            row.kernels.layernorm_f32(x, gamma, beta, 1e-5, rows, columns, out.base, &kernelRows)
+            let apart = quantized(row, out.values, rows: rows, columns: columns, xStride: columns)
             #expect(fused.isIntact)
             #expect(fused.values.values == apart.values.values)
             #expect(fused.scale.values == apart.scale.values && fused.zero.values == apart.zero.values)

@@ -20,9 +20,14 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-/// Memory with a canary on either side.
+/// Memory with a canary on either side; under a sanitizer without one behind it, so that reading past the end shows too.
 final class Guarded<Value: BitwiseCopyable & Equatable> {
     private let margin = 96
+    #if SANITIZED
+        private static var tail: Int { 0 }
+    #else
+        private static var tail: Int { 192 }
+    #endif
     private let canary: Value
     private let storage: UnsafeMutablePointer<Value>
     private let capacity: Int
@@ -33,7 +38,7 @@ final class Guarded<Value: BitwiseCopyable & Equatable> {
     init(_ values: [Value], offset: Int = 0, canary: Value) {
         self.canary = canary
         count = values.count
-        capacity = count + 3 * margin
+        capacity = margin + offset + count + Self.tail
         storage = .allocate(capacity: capacity)
         storage.initialize(repeating: canary, count: capacity)
         base = storage + margin + offset

@@ -53,7 +53,7 @@ import Testing
     @Test(arguments: KernelRow.supported)
     func `layer norm equals its definition for every width`(_ row: KernelRow) {
         for columns in counts where columns > 0 {
-            for rows in [0, 1, 3] {
+            for rows in [0, 1, 3, 6, 13] {
                 let x = random(rows * columns, seed: 2)
                 let (gamma, beta) = (random(columns, seed: 4), random(columns, seed: 5))
                 let out = Guarded([Float](repeating: 7, count: rows * columns), offset: 1)
@@ -123,7 +123,7 @@ import Testing
 
     @Test func `all instruction sets give the same bits`() {
         func bits(_ kernels: apus_kernels, _ columns: Int) -> [UInt32] {
-            let input = random(3 * columns, 6, seed: 10)
+            let input = random(8 * columns, 6, seed: 10)
             let parameters = random(columns, seed: 11)
             var result: [Float] = []
             for kernel in [kernels.gelu_f32, kernels.tanh_f32, kernels.softmax_f32] {
@@ -131,10 +131,10 @@ import Testing
                 kernel?(x.base, x.count)
                 result += x.values
             }
-            let out = Guarded([Float](repeating: 0, count: 3 * columns))
-            let rows = GuardedRows(rows: 3, stride: columns)
+            let out = Guarded([Float](repeating: 0, count: 8 * columns))
+            let rows = GuardedRows(rows: 8, stride: columns)
             var kernelRows = rows.kernelRows
-            kernels.layernorm_f32(input, parameters, parameters, 1e-5, 3, columns, out.base, &kernelRows)
+            kernels.layernorm_f32(input, parameters, parameters, 1e-5, 8, columns, out.base, &kernelRows)
             result += out.values + rows.scale.values + rows.zero.values.map(Float.init) + rows.values.values.map(Float.init)
             for keys in [1, 2, 3] {
                 let scratch = Guarded([Float](repeating: 0, count: apus_attention_scratch(keys, columns)))

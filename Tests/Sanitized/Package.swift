@@ -12,7 +12,8 @@ let package = Package(
             cSettings: [.unsafeFlags(["-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-g", "-O1"])],
             linkerSettings: [.linkedLibrary("omp5", .when(platforms: [.linux]))]
         ),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels"], path: "KernelsTests"),
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels"], path: "KernelsTests", swiftSettings: [.define("SANITIZED")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -33,54 +33,60 @@ public struct LatencyBenchmark {
     public private(set) var products: [Product] = []
     private let config: ModelConfig
     private let checkpoint: Checkpoint
-    private let backend: Backend
+    private let backend: Backend?
 
-    public init(
-        _ model: RandomModel, backend: Backend = .simd, instructionSet: InstructionSet
-    ) {
-        self.init(model.config, model.checkpoint(), backend, instructionSet)
+    public init(_ model: RandomModel, backend: Backend? = nil) throws(InputError) {
+        try self.init(model.config, model.checkpoint(), backend)
     }
 
-    public init(
-        _ directory: ModelDirectory, backend: Backend = .simd, instructionSet: InstructionSet
-    ) throws(InputError) {
-        self.init(
-            try ModelConfig(directory: directory.path), try Checkpoint.open(directory: directory.path), backend, instructionSet)
+    public init(_ directory: ModelDirectory, backend: Backend? = nil) throws(InputError) {
+        try self.init(
+            try ModelConfig(directory: directory.path), try Checkpoint.open(directory: directory.path), backend)
     }
 
-    private init(
-        _ config: ModelConfig, _ checkpoint: Checkpoint, _ backend: Backend, _ instructionSet: InstructionSet
-    ) {
+    private init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ backend: Backend?) throws(InputError) {
         self.config = config
         self.checkpoint = checkpoint
         self.backend = backend
-        self.instructionSet = instructionSet
+        instructionSet = try InstructionSet.select()
         peak = (instructionSet.peak(.int8), instructionSet.peak(.f32))
     }
 
     /// The longest text the model takes.
     public var maximumLength: Int { config.maximumTokens }
 
+    /// Whether passes of `batch` texts with these `lengths` can be measured.
+    public func check(lengths: [Int], batch: Int) throws(InputError) {
+        for length in lengths {
+            guard 1...config.maximumTokens ~= length else {
+                throw InputError("--lengths", "must be from 1 to this model's \(config.maximumTokens) tokens, not \(length)")
+            }
+            let most = InferenceSession.batchTokens(config)
+            guard length * batch <= most else {
+                throw InputError(
+                    "--batch", "\(batch) texts of \(length) tokens are \(length * batch); a pass takes at most \(most)")
+            }
+        }
+    }
+
     /// Measures each length for at least `seconds`, after a warm-up. Every pass must give the same bits.
     public mutating func run(
         _ precision: Precision, threads: Int, lengths: [Int], batch: Int, seconds: Double, progress: () -> Void = {}
     ) throws(InputError) {
-        let session = try InferenceSession(
-            config, checkpoint,
-            .init(precision: precision, backend: backend, threads: threads, instructionSet: instructionSet))
+        try check(lengths: lengths, batch: batch)
+        let options = Classifier.Options(precision: precision, backend: backend, threads: threads)
+        let session = try InferenceSession(config, checkpoint, try options.inference())
         for length in lengths {
-            guard 1...config.maximumTokens ~= length, length * batch <= session.batchTokens else {
-                throw InputError(
-                    "--lengths", "\(batch) texts of \(length) tokens do not fit: a text has 1 to \(config.maximumTokens) tokens, "
-                        + "a pass \(session.batchTokens)")
-            }
             var random = SplitMix64(state: UInt64(length))
             let ids = (0..<batch).map { _ in
-                (0..<length).map { _ in Int.random(in: 3..<config.vocabulary.value, using: &random) }
+                (0..<length).map { _ in Int.random(in: 0..<config.vocabulary.value, using: &random) }
             }
-            let times = session.onInferenceThread { Self.times(session, ids, seconds: seconds) }
-            guard let times else {
-                throw InputError("apus bench", "\(precision) logits of \(length) tokens are not the same from pass to pass")
+            let (times, logits) = session.onInferenceThread { Self.measure(session, ids, seconds: seconds) }
+            guard logits.count == 1 else {
+                preconditionFailure("\(precision) logits of \(length) tokens differ from pass to pass: \(logits)")
+            }
+            guard logits.first!.allSatisfy(\.isFinite) else {
+                throw InputError(checkpoint.file.name, "the model's logits are \(logits.first!): its weights are damaged")
             }
             let latency = LatencySummary(milliseconds: times)
             let operations = config.weightOperations(tokens: length * batch, texts: batch)
@@ -93,23 +99,35 @@ public struct LatencyBenchmark {
         }
     }
 
-    /// Milliseconds of each pass; nil where two passes differ.
-    private static func times(_ session: InferenceSession, _ ids: [[Int]], seconds: Double) -> [Double]? {
+    /// Milliseconds of each pass, and the different logits that passes gave: one, if all is well (or NaN).
+    private static func measure(
+        _ session: InferenceSession, _ ids: [[Int]], seconds: Double
+    ) -> (times: [Double], logits: [[Float]]) {
         let clock = ContinuousClock()
-        func bits(_ logits: Matrix) -> [UInt32] { (0..<logits.rows).flatMap { logits.row($0).map(\.bitPattern) } }
-        let expected = session.run(ids, bits)
         var times: [Double] = []
+        var found: [[Float]] = []
+        func note(_ logits: Matrix) {
+            let isNew = found.allSatisfy { known in
+                !(0..<known.count).allSatisfy {
+                    logits.row($0 / logits.columns)[$0 % logits.columns].bitPattern == known[$0].bitPattern
+                }
+            }
+            if isNew { found.append((0..<logits.rows).flatMap { Array(logits.row($0)) }) }
+        }
         let start = clock.now
         var isWarm = false
         while true {
             let before = clock.now
-            session.run(ids) { _ in }
-            let after = clock.now
+            let after = session.run(ids) { logits in
+                let after = clock.now
+                note(logits)
+                return after
+            }
             if isWarm { times.append((after - before) / .milliseconds(1)) }
             if !isWarm, after - start > .seconds(seconds / 5) { isWarm = true }
             if times.count >= 10, after - start > .seconds(seconds * 6 / 5) { break }
         }
-        return session.run(ids, bits) == expected ? times : nil
+        return (times, found)
     }
 
     /// Measures the products of the model's four shapes of weights.

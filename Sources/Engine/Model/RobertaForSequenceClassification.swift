@@ -1,13 +1,13 @@
 /// RoBERTa (Liu et al. 2019) with Hugging Face's classification head: dense, tanh, projection, on `<s>`.
 package struct RobertaForSequenceClassification: SequenceClassifier {
     let encoder: Encoder
-    let dense: Linear
-    let projection: Linear
+    let head: ClassificationHead
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
         encoder = try Encoder(config, &weights, prefix: "roberta")
-        dense = try weights.linear("classifier.dense", from: config.hidden, to: config.hidden)
-        projection = try weights.labelProjection("classifier.out_proj", from: config.hidden, to: config.labelCount)
+        head = ClassificationHead(
+            dense: try weights.linear("classifier.dense", from: config.hidden, to: config.hidden),
+            projection: try weights.labelProjection("classifier.out_proj", from: config.hidden, to: config.labelCount))
     }
 
     package static func ignores(_ tensor: String) -> Bool {
@@ -17,10 +17,6 @@ package struct RobertaForSequenceClassification: SequenceClassifier {
     package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .afterPadding(padID: config.padID) }
 
     package func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) {
-        let first = encoder(batch, scratch: scratch, ops)
-        let pooled = scratch.pooled.prefix(first.rows)
-        ops.linear(first, dense, into: pooled.values)
-        ops.tanh(pooled.values)
-        ops.linear(pooled, projection, into: scratch.logits.prefix(first.rows))
+        head(encoder(batch, scratch: scratch, ops), scratch: scratch, ops)
     }
 }

@@ -10,3 +10,17 @@ package protocol SequenceClassifier: Sendable {
     /// Writes `scratch.logits`, [sequences, labels]. Every thread of the team calls it.
     func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops)
 }
+
+/// Dense, tanh, projection onto the labels: what both architectures do with the classification token.
+package struct ClassificationHead: Sendable {
+    let dense: Linear
+    let projection: Linear
+
+    /// Writes `scratch.logits` from `first`, [sequences, hidden].
+    func callAsFunction(_ first: Activations, scratch: EncoderScratch, _ ops: Ops) {
+        let pooled = scratch.pooled.prefix(first.rows)
+        ops.linear(first, dense, into: pooled.values)
+        ops.tanh(pooled.values)
+        ops.linear(pooled, projection, into: scratch.logits.prefix(first.rows))
+    }
+}

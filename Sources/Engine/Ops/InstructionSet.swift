@@ -20,7 +20,7 @@ public struct InstructionSet: @unchecked Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(InputError) -> InstructionSet {
         guard let forced = environment["APUS_FORCE_ISA"], !forced.isEmpty else {
-            return InstructionSet(kernels: available.last!.kernels, isForced: false)
+            return InstructionSet(kernels: available.last!.kernels, wasChosen: false)
         }
         if let found = available.first(where: { $0.name == forced }) { return found }
         let known = (0..<apus_kernels_count()).map { String(cString: apus_kernels_at($0)!.pointee.isa) }
@@ -30,10 +30,10 @@ public struct InstructionSet: @unchecked Sendable {
                 : "\(forced) is unknown; known are \(known.joined(separator: ", "))")
     }
 
-    private init(kernels: UnsafePointer<apus_kernels>, isForced: Bool = true) {
+    private init(kernels: UnsafePointer<apus_kernels>, wasChosen: Bool = true) {
         self.kernels = kernels
         #if arch(x86_64)
-            lacksProducts = !isForced && String(cString: kernels.pointee.gemm_f32_isa) == "scalar"
+            lacksProducts = !wasChosen && String(cString: kernels.pointee.gemm_f32_isa) == "scalar"
         #else
             lacksProducts = false
         #endif

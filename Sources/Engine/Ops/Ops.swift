@@ -34,7 +34,7 @@ package struct Ops {
         precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
         if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
         // A piece is a panel; with few panels for many threads, a panel for a part of the rows.
-        let blocks = min(Self.pieces(rows, of: 24), Self.pieces(6 * thread.pointee.count, of: layer.panels))
+        let blocks = min(max(1, Self.pieces(rows, of: 24)), Self.pieces(6 * thread.pointee.count, of: layer.panels))
         let blockRows = Self.pieces(Self.pieces(rows, of: blocks), of: 6) * 6
         share(layer.panels * blocks) { pieces in
             for piece in pieces {
@@ -68,7 +68,8 @@ package struct Ops {
         for row in 0..<x.rows {
             let out = y.base + row * y.stride
             if let residual {
-                for column in 0..<y.columns { out[column] = residual.base[row * residual.stride + column] + layer.bias.base[column] }
+                let addend = residual.row(row)
+                for column in 0..<y.columns { out[column] = addend[column] + layer.bias.base[column] }
             } else {
                 out.update(from: layer.bias.base, count: y.columns)
             }

@@ -6,17 +6,18 @@ package protocol TeamTask: AnyObject {
     func run(_ ops: Ops)
 }
 
-/// A fixed number of threads on one instruction set. All calls come from one thread at a time, best always the same.
+/// A fixed number of threads on one instruction set. Where there is more than one, all calls come from the same thread.
 package final class Team: @unchecked Sendable {
     package let count: Int
     private let instructionSet: InstructionSet
     private let threads: UnsafeMutablePointer<apus_thread>
-    private let arena = Arena()
+    private let arena: Arena
 
-    package init(_ instructionSet: InstructionSet, threads count: Int) {
+    package init(_ instructionSet: InstructionSet, threads count: Int, in arena: Arena) {
         precondition(count >= 1)
         self.count = count
         self.instructionSet = instructionSet
+        self.arena = arena
         threads = arena.allocate(apus_thread.self, count)
     }
 

@@ -53,10 +53,10 @@ static void pack_keys(const float *k, size_t stride, size_t keys, size_t head_si
             for (size_t i = 0; i < LANES / 4 && c + 4 * i < head_size; i++)
                 memcpy(place + (c / 4 + i) * 4 * APUS_PANEL, bytes + 4 * i, 4);
         }
-        int32_t parts[LANES], total = 0;
+        uint32_t parts[LANES], total = 0; // unsigned: what a NaN was rounded to may wrap
         memcpy(parts, &sum, sizeof parts);
         for (size_t i = 0; i < LANES; i++) total += parts[i];
-        sums[key] = total;
+        sums[key] = (int32_t)total;
         scales[key] = most / 127.0f + lanes_sum(damage);
     }
 }

@@ -2,6 +2,13 @@
 // its tile_u8s8_ISA.h.
 #include "epilogue.h"
 
+/// A row's products with 16 columns, with their scales and bias.
+APUS_INLINE lanes16 dequantize(const int32_t *sums, lanes16 row_scale, lanes16_bits row_zero, lanes16_bits weight_sums,
+                               lanes16 scales, lanes16 bias) {
+    lanes16_bits product = lanes_load_bits(sums) - row_zero * weight_sums;
+    return lanes_fma(__builtin_convertvector(product, lanes16) * row_scale, scales, bias);
+}
+
 /// sums[r][…] of rows `first` ..< `first` + `rows` become C; `gelu` and `add` (the residual) must be constants.
 APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_t first, size_t rows,
                                     const apus_panel_s8 *b, const float *bias, const int gelu, const int add,
@@ -24,8 +31,7 @@ APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_
         lanes16_bits zero = (lanes16_bits)row_zeros[r];
 #pragma clang loop unroll(full)
         for (int v = 0; v < VECTORS; v++) {
-            lanes16_bits product = lanes_load_bits(&sums[r][v * LANES]) - zero * weight_sums[v];
-            lanes16 y = lanes_fma(__builtin_convertvector(product, lanes16) * scale, scales[v], biases[v]);
+            lanes16 y = dequantize(&sums[r][v * LANES], scale, zero, weight_sums[v], scales[v], biases[v]);
             if (gelu) y = lanes_gelu(y);
             if (add) y += lanes_load(residual + r * residual_stride + v * LANES);
             lanes_store(c + r * c_stride + v * LANES, y);
@@ -46,9 +52,9 @@ static void finish_u8s8(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_
     for (size_t column = 0; column < columns; column += LANES)
         for (size_t r = 0; r < rows; r++) {
             size_t row = first + r;
-            lanes16_bits product = lanes_load_bits(&sums[r][column]) - (lanes16_bits)a->zero[row] * lanes_load_bits(b->sums + column);
-            lanes16 y = lanes_fma(__builtin_convertvector(product, lanes16) * (lanes16)a->scale[row],
-                                  lanes_load(b->scales + column), lanes_load(bias + column));
+            lanes16 y = dequantize(&sums[r][column], (lanes16)a->scale[row], (lanes16_bits)a->zero[row],
+                                   lanes_load_bits(b->sums + column), lanes_load(b->scales + column),
+                                   lanes_load(bias + column));
             finish(y, epilogue, row, column, columns - column, c, c_stride);
         }
 }

@@ -54,8 +54,9 @@ typedef struct apus_kernels {
     void (*gemm_f32)(const float *a, size_t a_stride, size_t rows, const float *b, size_t inner, size_t columns,
                      const apus_epilogue *epilogue, float *c, size_t c_stride);
 
-    /// Quantizes each row over its own range, widened to hold 0: scale = range / 255, zero = round(−lowest / scale),
-    /// values = round(x / scale) + zero. x: [rows × columns], columns ≥ 1.
+    /// Quantizes each row over its own range, widened to hold 0: scale = range / 255, s = 255 / range,
+    /// zero = round(−lowest · s), values = round(x · s + zero), rounded once, ties to even. A range under 1e-30 counts as
+    /// none: scale 1, all values zero; one past f32 gives the scale infinity. x: [rows × columns], columns ≥ 1.
     void (*quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t columns, const apus_rows_u8 *out);
 
     /// out[r][c] = (x[r][c] − mean(x[r])) / √(var(x[r]) + epsilon) · gamma[c] + beta[c]; x and out may be the same.
@@ -81,8 +82,8 @@ typedef struct apus_kernels {
                           size_t out_stride);
 
     /// The same with int8 products: q in u8 as quantize_u8 has it, k in s8 by key, v in s8 by column over all keys, the
-    /// softmax's numerators in 16 bits beside the largest, sums exact in int32. keys, head_size ≤ 65,792. One row of q, k
-    /// or v that is not finite makes all it touches NaN.
+    /// softmax's numerators in 16 bits beside the largest, sums exact in int32. keys ≤ 32,768 (65,535 · keys < 2³¹),
+    /// head_size ≤ 65,792. A query that is not finite makes its row NaN, a key all rows, a value its column.
     void (*attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
                            size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
                            size_t out_stride);
@@ -102,7 +103,7 @@ const apus_kernels *apus_kernels_at(size_t index);
 /// Whether the host has the instructions that row `index` needs.
 int apus_kernels_supported(size_t index);
 
-/// The floats of scratch that attention_f32 needs.
+/// The floats of scratch that attention_f32 or attention_u8s8 needs, whichever needs more.
 size_t apus_attention_scratch(size_t keys, size_t head_size);
 
 /// Packs up to 64 rows of W [columns × inner] (a row is an output) as one panel and sums them up.
@@ -112,7 +113,7 @@ void apus_pack_s8(const int8_t *w, size_t stride, size_t columns, size_t inner, 
 /// Packs up to 64 rows of W [columns × inner] as one panel [inner][64]; what lies outside W is zero.
 void apus_pack_f32(const float *w, size_t stride, size_t columns, size_t inner, float *panel);
 
-/// w ≈ scale · out, symmetric: scale = max|w| / 127 (1 where all are zero, NaN where one is not finite), rounded to the
+/// w ≈ scale · out, symmetric: scale = max|w| / 127 (1 where that is 0, NaN where a weight is not finite), rounded to the
 /// nearest, ties to even.
 float apus_quantize_weights(const float *w, size_t count, int8_t *out);
 
@@ -128,8 +129,9 @@ typedef struct apus_thread {
 } apus_thread;
 
 /// Runs body(context, thread) on `count` threads at once, the caller being the first; returns when all have ended.
-/// thread->count is how many there are: fewer where the system gives fewer. One thread is a plain call.
-/// team: [count], aligned to 64. OpenMP keeps workers for every thread that calls this: let one thread make all calls.
+/// thread->count is how many there are: fewer where OpenMP is told to give fewer (OMP_THREAD_LIMIT). One thread is a plain
+/// call. Threads that the scheduler put on one CPU are moved apart. team: [count], aligned to 64. OpenMP keeps workers for
+/// every thread that calls this: let one thread make all calls.
 void apus_team_run(apus_thread *team, size_t count, void (*body)(void *context, apus_thread *thread), void *context);
 
 /// Takes pieces *first ..< *last of the current operation's 0 ..< total; 0 where none are left. First large shares,

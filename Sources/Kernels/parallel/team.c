@@ -11,7 +11,6 @@ void GOMP_parallel(void (*function)(void *), void *data, unsigned threads, unsig
 void GOMP_barrier(void);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
-void omp_set_dynamic(int dynamic);
 void kmp_set_blocktime(int milliseconds);
 
 /// How long a waiting worker spins before it sleeps. It is there for the next pass of a busy server; long spinning would
@@ -42,10 +41,13 @@ static void move_apart(apus_thread *thread) {
     }
     for (int candidate = 0; candidate < CPU_SETSIZE; candidate++) {
         if (!CPU_ISSET(candidate, &free)) continue;
+        __atomic_store_n(&thread->cpu, candidate, __ATOMIC_RELAXED);
         CPU_ZERO(&target);
         CPU_SET(candidate, &target);
-        if (sched_setaffinity(0, sizeof target, &target) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
-        __atomic_store_n(&thread->cpu, candidate, __ATOMIC_RELAXED);
+        if (sched_setaffinity(0, sizeof target, &target) != 0) return;
+        if (sched_setaffinity(0, sizeof allowed, &allowed) == 0) return;
+        for (int any = 0; any < CPU_SETSIZE; any++) CPU_SET(any, &allowed); // its CPUs were changed meanwhile: all it may use
+        sched_setaffinity(0, sizeof allowed, &allowed);
         return;
     }
 }

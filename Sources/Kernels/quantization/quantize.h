@@ -1,4 +1,4 @@
-// One row of activations to u8. Include only inside a target region.
+// Rows of activations to u8. Include only inside a target region.
 #ifndef APUS_QUANTIZE_H
 #define APUS_QUANTIZE_H
 #include "../vector/lanes16.h"
