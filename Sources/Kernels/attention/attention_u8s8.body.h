@@ -87,6 +87,63 @@ static void pack_values(const float *v, size_t stride, size_t keys, size_t head_
     }
 }
 
+/// A panel's products become scores, −∞ past the keys; `largest` keeps up. `rows` must be a constant here and below, so that
+/// rows go side by side: one row's steps would wait for each other.
+APUS_INLINE void scores_of_panel(const size_t rows, int32_t sums[][APUS_PANEL], const float *query_scales,
+                                 const int32_t *query_zeros, const int32_t *key_sums, const float *key_scales, size_t keys,
+                                 float *scores, size_t stride, lanes16 *largest) {
+    for (size_t n = 0; n < APUS_PANEL && n < keys; n += LANES) {
+        lanes16_bits weight_sums = lanes_load_bits(key_sums + n);
+        lanes16 scales = lanes_load(key_scales + n);
+#pragma clang loop unroll(full)
+        for (size_t r = 0; r < rows; r++) {
+            lanes16_bits product = lanes_load_bits(&sums[r][n]) - (lanes16_bits)query_zeros[r] * weight_sums;
+            lanes16 score = __builtin_convertvector(product, lanes16) * (lanes16)query_scales[r] * scales;
+            if (keys - n < LANES) score = lanes_keep(score, keys - n, -__builtin_inff());
+            largest[r] = lanes_max(score, largest[r]);
+            lanes_store(scores + r * stride + n, score);
+        }
+    }
+}
+
+/// Each key's weight beside the largest one's, in 16 bits: two bytes, for two products. Returns their sums.
+APUS_INLINE lanes16_bits weights_of_rows(const size_t rows, const float *scores, size_t stride, size_t keys,
+                                         const float *most, uint8_t *high, uint8_t *low) {
+    lanes16_bits totals[U8S8_ROWS];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++) totals[r] = (lanes16_bits)0;
+    for (size_t n = 0; n < keys; n += LANES)
+#pragma clang loop unroll(full)
+        for (size_t r = 0; r < rows; r++) {
+            lanes16_bits weight = lanes_weight(lanes_load(scores + r * stride + n) - (lanes16)most[r]);
+            totals[r] += weight;
+            lanes16_u8 high_bytes = __builtin_convertvector(weight >> 8, lanes16_u8);
+            lanes16_u8 low_bytes = __builtin_convertvector(weight, lanes16_u8);
+            memcpy(high + r * stride + n, &high_bytes, LANES);
+            memcpy(low + r * stride + n, &low_bytes, LANES);
+        }
+    int32_t result[LANES] = {0};
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++) {
+        __attribute__((ext_vector_type(8))) int32_t eight = totals[r].lo + totals[r].hi;
+        __attribute__((ext_vector_type(4))) int32_t four = eight.lo + eight.hi;
+        __attribute__((ext_vector_type(2))) int32_t two = four.lo + four.hi;
+        result[r] = two.x + two.y;
+    }
+    return lanes_load_bits(result);
+}
+
+#define FOR_CONSTANT_ROWS(ROWS_NOW, STATEMENT)                                                                        \
+    switch (ROWS_NOW) {                                                                                               \
+    case 1: { enum { COUNT = 1 }; STATEMENT; break; }                                                                 \
+    case 2: { enum { COUNT = U8S8_ROWS < 2 ? 1 : 2 }; STATEMENT; break; }                                             \
+    case 3: { enum { COUNT = U8S8_ROWS < 3 ? 1 : 3 }; STATEMENT; break; }                                             \
+    case 4: { enum { COUNT = U8S8_ROWS < 4 ? 1 : 4 }; STATEMENT; break; }                                             \
+    case 5: { enum { COUNT = U8S8_ROWS < 5 ? 1 : 5 }; STATEMENT; break; }                                             \
+    case 6: { enum { COUNT = U8S8_ROWS < 6 ? 1 : 6 }; STATEMENT; break; }                                             \
+    default: __builtin_unreachable();                                                                                 \
+    }
+
 void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
                             size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
                             size_t out_stride) {
@@ -119,8 +176,8 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
 
     for (size_t i = 0, rows; i < queries; i += rows) {
         rows = tile_height(queries - i, ROWS);
-        float query_scale[ROWS], share[ROWS];
-        int32_t query_zero[ROWS], sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
+        float query_scale[LANES] = {0};
+        int32_t query_zero[LANES] = {0}, sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
         row_range ranges[ROWS];
         for (size_t r = 0; r < rows; r++) {
             ranges[r] = range_start();
@@ -132,49 +189,24 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
         lanes16 largest[ROWS];
         for (size_t r = 0; r < rows; r++) largest[r] = (lanes16)-__builtin_inff();
         for (size_t panel = 0; panel < key_panels; panel++) {
-            any_tile_u8s8(rows, query_bytes, head4, key_panel + panel * head4 * APUS_PANEL, head4 / 4, (prefetch){0}, sums, 0);
             size_t first = panel * APUS_PANEL;
-            size_t vectors = keys - first >= APUS_PANEL ? APUS_PANEL / LANES : (keys - first + LANES - 1) / LANES;
-            for (size_t r = 0; r < rows; r++) {
-                lanes16_bits zero = (lanes16_bits)query_zero[r];
-                lanes16 row_scale = (lanes16)query_scale[r], highest = largest[r];
-                float *row = scores + r * padded_keys + first;
-                for (size_t v = 0; v < vectors; v++) {
-                    size_t n = v * LANES;
-                    lanes16_bits product = lanes_load_bits(&sums[r][n]) - zero * lanes_load_bits(key_sums + first + n);
-                    lanes16 score = __builtin_convertvector(product, lanes16) * row_scale * lanes_load(key_scales + first + n);
-                    if (keys - first - n < LANES) score = lanes_keep(score, keys - first - n, -__builtin_inff());
-                    highest = lanes_max(score, highest);
-                    lanes_store(row + n, score);
-                }
-                largest[r] = highest;
-            }
+            any_tile_u8s8(rows, keys - first, query_bytes, head4, key_panel + head4 * first, head4 / 4, (prefetch){0}, sums, 0);
+            FOR_CONSTANT_ROWS(rows, scores_of_panel(COUNT, sums, query_scale, query_zero, key_sums + first,
+                                                    key_scales + first, keys - first, scores + first, padded_keys, largest))
         }
-        for (size_t r = 0; r < rows; r++) {
-            const float *score = scores + r * padded_keys;
-            float most = lanes_largest(largest[r]);
-            // A key's weight beside the largest one's, in 16 bits: two bytes, two products.
-            lanes16 shift = (lanes16)most;
-            lanes16_bits total = (lanes16_bits)0;
-            uint8_t *high_row = high + r * padded_keys, *low_row = low + r * padded_keys;
-            for (size_t n = 0; n < keys; n += LANES) {
-                lanes16_bits weight = lanes_weight(lanes_load(score + n) - shift);
-                total += weight;
-                lanes16_u8 high_bytes = __builtin_convertvector(weight >> 8, lanes16_u8);
-                lanes16_u8 low_bytes = __builtin_convertvector(weight, lanes16_u8);
-                memcpy(high_row + n, &high_bytes, LANES);
-                memcpy(low_row + n, &low_bytes, LANES);
-            }
-            int32_t parts[LANES], sum = 0;
-            memcpy(parts, &total, sizeof parts);
-            for (size_t lane = 0; lane < LANES; lane++) sum += parts[lane];
-            share[r] = 1.0f / (float)sum + query_scale[r] * 0.0f + most * 0.0f + key_damage; // NaN where anything was
-        }
+        float most[LANES] = {0}, share[LANES];
+        for (size_t r = 0; r < rows; r++) most[r] = lanes_largest(largest[r]);
+        lanes16_bits totals = (lanes16_bits)0;
+        FOR_CONSTANT_ROWS(rows, totals = weights_of_rows(COUNT, scores, padded_keys, keys, most, high, low))
+        // NaN where a query, a key or a score was not finite.
+        lanes16 damaged = lanes_load(query_scale) * 0.0f + lanes_load(most) * 0.0f + key_damage;
+        lanes_store(share, 1.0f / __builtin_convertvector(totals, lanes16) + damaged);
         for (size_t panel = 0; panel < head_panels; panel++) {
             int32_t low_sums[ROWS][APUS_PANEL] __attribute__((aligned(64)));
             const int8_t *weights = value_panel + panel * keys4 * APUS_PANEL;
-            any_tile_u8s8(rows, high, padded_keys, weights, keys4 / 4, (prefetch){0}, sums, 0);
-            any_tile_u8s8(rows, low, padded_keys, weights, keys4 / 4, (prefetch){0}, low_sums, 0);
+            size_t columns = head_size - panel * APUS_PANEL;
+            any_tile_u8s8(rows, columns, high, padded_keys, weights, keys4 / 4, (prefetch){0}, sums, 0);
+            any_tile_u8s8(rows, columns, low, padded_keys, weights, keys4 / 4, (prefetch){0}, low_sums, 0);
             for (size_t c = panel * APUS_PANEL; c < (panel + 1) * APUS_PANEL && c < head_size; c += LANES)
                 for (size_t r = 0; r < rows; r++) {
                     lanes16 y = lanes_fma(__builtin_convertvector(lanes_load_bits(&sums[r][c % APUS_PANEL]), lanes16),

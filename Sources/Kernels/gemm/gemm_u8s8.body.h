@@ -80,7 +80,7 @@ void KERNEL(gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *
                 height = tile_height(strip - row, U8S8_ROWS);
                 const int8_t *next = few ? weights + 2 * PIECE_BYTES : weights + groups * STEP;
                 prefetch ahead = prefetch_share(next, count * STEP, tile++, tiles);
-                any_tile_u8s8(height, a->values + (first + row) * a->stride + 4 * group, a->stride, weights, count,
+                any_tile_u8s8(height, columns, a->values + (first + row) * a->stride + 4 * group, a->stride, weights, count,
                               ahead, sums + row, group > 0);
             }
         }

@@ -10,7 +10,7 @@ uint64_t KERNEL(peak_u8s8)(uint64_t rounds) {
     int32_t sums[U8S8_ROWS][APUS_PANEL];
     volatile int32_t kept = 0;
     for (uint64_t round = 0; round < rounds; round++) {
-        tile_u8s8(U8S8_ROWS, a, sizeof a, b, 16, (prefetch){0}, sums, 0);
+        tile_u8s8(U8S8_ROWS, APUS_PANEL, a, sizeof a, b, 16, (prefetch){0}, sums, 0);
         kept = kept ^ sums[0][round % APUS_PANEL];
     }
     return rounds * 64 * APUS_PANEL * 2;
