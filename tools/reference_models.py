@@ -15,6 +15,7 @@ from transformers import (AttentionInterface, AutoModelForSequenceClassification
                           BertForSequenceClassification, PreTrainedConfig, PreTrainedModel, RobertaConfig,
                           RobertaForSequenceClassification)
 
+import int8_checkpoint
 from reference_tokenizers import ROBERTA_SPECIAL_TOKENS
 
 LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 64]
@@ -32,6 +33,7 @@ class Case:
     dtype: torch.dtype = torch.float32
     pickle: Callable[[PreTrainedModel], dict[str, torch.Tensor]] | None = None  # makes what pytorch_model.bin holds
     last_input: list[int] | None = None
+    is_int8: bool = False  # stored as Apus' int8 checkpoint
     notes: list[str] = field(default_factory=list)
 
 
@@ -82,6 +84,9 @@ def cases() -> list[Case]:
              bert_config(2, vocab_size=120, max_position_embeddings=64, hidden_size=20, num_hidden_layers=1,
                          num_attention_heads=5, intermediate_size=40),
              LENGTHS, dtype=torch.float16, notes=["Logits are of the float16 weights as float32, in float32."]),
+        Case("roberta-int8",
+             roberta_config(3, hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50),
+             LENGTHS, is_int8=True, notes=["An int8 checkpoint; logits are of its weights as float32."]),
     ]
 
 
@@ -163,6 +168,9 @@ def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
 def write_case(case: Case, directory: Path, seed: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     model = random_model(case.config, seed, matrix=0.2, bias=0.2, norm=0.2).to(case.dtype)
+    if case.is_int8:
+        tensors = int8_checkpoint.quantize({name: value.numpy() for name, value in model.state_dict().items()})
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in int8_checkpoint.dequantize(tensors).items()})
     model.save_pretrained(directory)
     if case.pickle:
         (directory / "model.safetensors").unlink()
@@ -176,6 +184,8 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
                                                                 attn_implementation="eager").eval()
     for name, value in model.state_dict().items():
         assert torch.equal(value.float(), loaded.state_dict()[name]), name
+    if case.is_int8:
+        int8_checkpoint.write(directory, tensors, json.loads((directory / "config.json").read_text(encoding="utf-8")))
     generator = random.Random(seed)
     inputs = [random_ids(length, case.config, generator) for length in case.lengths]
     inputs += [case.last_input] if case.last_input else []

@@ -7,7 +7,7 @@ import Engine
 enum Fixtures {
     static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures").path
 
-    static let models = ["roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer"]
+    static let models = ["roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8"]
 
     static func model(_ name: String) -> String { "\(directory)/models/\(name)" }
 
