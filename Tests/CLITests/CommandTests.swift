@@ -168,11 +168,69 @@ extension Pipe {
     @Test func `a wrong use is exit code 64`() throws {
         for arguments in [
             ["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"], ["serve", "--port", "70000"],
-            ["predict", "--text-field", "label", "a"],
+            ["predict", "--text-field", "label", "a"], ["predict", "--precision", "int4", "a"],
+            ["predict", "--backend", "openblas", "--precision", "int8", "a"], ["bench", "--threads", "0"],
+            ["bench", "--lengths", "8,,9"], ["bench", "--backend", "openblas"], ["bench", "--seconds", "0"],
+            ["bench", "--model", "x", "--architecture", "minilm-l6"],
         ] {
             #expect(try Command(arguments).status == 64, "\(arguments)")
         }
         #expect(try Command("--version").output == apusVersion + "\n")
+    }
+
+    @Test func `every precision and backend labels the same, each with its own arithmetic`() throws {
+        func logits(_ options: String...) throws -> JSONValue? {
+            let command = try Command(["predict", "--logits", "--output-format", "jsonl", "I love it"] + options)
+            #expect(command.status == 0, "\(command.errors)")
+            let line = try json(command.output.dropLast())
+            #expect(line["label"] == "positive")
+            return line["logits"]
+        }
+        let int8 = try logits()
+        #expect(try logits("--precision", "int8", "--threads", "1", "--backend", "simd") == int8)
+        let f32 = try logits("--precision", "f32")
+        let openBLAS = try logits("--backend", "openblas")
+        #expect(int8 != f32 && int8 != openBLAS)
+        for (a, b) in zip(f32?.array ?? [], openBLAS?.array ?? []) {
+            #expect(abs((a.double ?? 0) - (b.double ?? 9)) < 1e-4)
+        }
+    }
+
+    @Test func `bench measures what was asked for and writes its report`() throws {
+        let path = NSTemporaryDirectory() + "apus-" + UUID().uuidString + ".json"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let command = try Command(
+            "bench", "--lengths", "4,9", "--threads", "1,2", "--batch", "3", "--seconds", "0.01", "--products", "--report", path)
+        #expect(command.status == 0, "\(command.errors)")
+        #expect(command.errors.isEmpty, "no progress bar in a pipe")
+        let report = try json(try String(contentsOfFile: path, encoding: .utf8))
+        #expect(report["isa"] == .string(try InstructionSet.select().name))
+        #expect(try #require(report["peak"]?["int8_gops"]?.double) > 0 && report["peak"]?["f32_gflops"]?.double ?? 0 > 0)
+        let results = try #require(report["results"]?.array)
+        let cells = results.map { [$0["precision"], $0["threads"], $0["length"], $0["batch"]] }
+        let expected: [[JSONValue?]] = ["int8", "f32"].flatMap { precision in
+            [1, 2].flatMap { threads in
+                [4, 9].map { [.string(precision), .integer(threads), .integer($0), 3] }
+            }
+        }
+        #expect(cells == expected)
+        for result in results {
+            let times = ["min_ms", "p50_ms", "p90_ms", "p99_ms"].map { result[$0]?.double ?? 0 }
+            #expect(times[0] > 0 && times == times.sorted())
+            #expect(try #require(result["efficiency"]?.double) > 0)
+        }
+        #expect(report["products"]?.array?.count == 2 * 4 * 7)
+    }
+
+    @Test(arguments: [
+        (["--lengths", "600"], "--lengths: must be from 1 to this model's 512 tokens, not 600"),
+        (["--lengths", "512", "--batch", "3"], "--batch: 3 texts of 512 tokens are 1536; a pass takes at most 1024"),
+        (["--model", "/none"], "/none: this model directory does not exist"),
+    ])
+    func `bench refuses what the model cannot take before it measures`(_ options: [String], _ message: String) throws {
+        let command = try Command(["bench"] + options)
+        #expect(command.status == 2 && command.output.isEmpty)
+        #expect(command.errors.hasPrefix("apus: \(message)"), "\(command.errors)")
     }
 
     @Test func `an unknown instruction set is exit code 2 and a known one works`() throws {
