@@ -10,8 +10,9 @@ public enum RandomModel: String, CaseIterable, Sendable {
             case .miniLM: ("BertForSequenceClassification", 6, 384, 30_522, 512)
             }
         let json: JSONValue = [
-            "architectures": [.string(architecture)], "num_hidden_layers": .integer(layers), "hidden_size": .integer(hidden),
-            "intermediate_size": .integer(4 * hidden), "num_attention_heads": 12, "vocab_size": .integer(vocabulary),
+            "architectures": [.string(architecture)], "num_hidden_layers": .integer(layers),
+            "hidden_size": .integer(hidden), "intermediate_size": .integer(4 * hidden), "num_attention_heads": 12,
+            "vocab_size": .integer(vocabulary),
             "max_position_embeddings": .integer(positions), "type_vocab_size": .integer(self == .miniLM ? 2 : 1),
             "layer_norm_eps": .number(1e-5), "hidden_act": "gelu", "num_labels": 3,
         ]
@@ -46,8 +47,9 @@ public enum RandomModel: String, CaseIterable, Sendable {
             addLinear("\(layer).output.dense", from: intermediate, to: hidden)
             addNorm("\(layer).output")
         }
-        addLinear(config.architecture == .roberta ? "classifier.dense" : "bert.pooler.dense", from: hidden, to: hidden)
-        addLinear(config.architecture == .roberta ? "classifier.out_proj" : "classifier", from: hidden, to: config.labels.count)
+        let isRoberta = config.architecture == .roberta
+        addLinear(isRoberta ? "classifier.dense" : "bert.pooler.dense", from: hidden, to: hidden)
+        addLinear(isRoberta ? "classifier.out_proj" : "classifier", from: hidden, to: config.labels.count)
 
         let counts = shapes.map { $0.shape.reduce(1, *) }
         var random = SplitMix64(state: seed)

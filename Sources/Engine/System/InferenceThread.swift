@@ -14,6 +14,7 @@ final class InferenceThread: Sendable {
         var thread: pthread_t?
 
         func loop() {
+            pthread_detach(pthread_self())
             condition.lock()
             thread = pthread_self()
             while true {
@@ -30,11 +31,28 @@ final class InferenceThread: Sendable {
         }
     }
 
+    /// False where the system gives no more threads: then work is done by whoever brings it.
+    private let isRunning: Bool
+
     init() {
-        let thread = Thread { [state] in state.loop() }
-        thread.name = "apus-inference"
-        thread.stackSize = 8 << 20
-        thread.start()
+        let context = Unmanaged.passRetained(state)
+        #if canImport(Darwin)
+            var thread: pthread_t?
+        #else
+            var thread = pthread_t()
+        #endif
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                #if canImport(Darwin)
+                    Unmanaged<State>.fromOpaque(context).takeRetainedValue().loop()
+                #else
+                    Unmanaged<State>.fromOpaque(context!).takeRetainedValue().loop()
+                #endif
+                return nil
+            }, context.toOpaque())
+        isRunning = status == 0
+        if !isRunning { context.release() }
     }
 
     deinit {
@@ -46,6 +64,7 @@ final class InferenceThread: Sendable {
 
     /// Runs `body` on the thread and returns when it has ended; from the thread itself, at once. Callers take turns.
     func run(_ body: () -> Void) {
+        guard isRunning else { return body() }
         let condition = state.condition
         condition.lock()
         if let thread = state.thread, pthread_equal(thread, pthread_self()) != 0 {

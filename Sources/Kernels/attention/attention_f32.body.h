@@ -66,7 +66,8 @@ static void transpose_keys(const float *k, size_t k_stride, size_t keys, size_t 
 #pragma clang loop unroll(full)
             for (size_t i = 0; i < LANES; i++) {
                 const float *row = k + (j + i) * k_stride + c;
-                block[i] = j + i >= keys ? (lanes16)0.0f : width == LANES ? lanes_load(row) : lanes_load_part(row, width, 0.0f);
+                if (j + i >= keys) block[i] = (lanes16)0.0f;
+                else block[i] = width == LANES ? lanes_load(row) : lanes_load_part(row, width, 0.0f);
             }
             transpose(block);
 #pragma clang loop unroll(full)

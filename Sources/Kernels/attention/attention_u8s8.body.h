@@ -190,7 +190,8 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
         for (size_t r = 0; r < rows; r++) largest[r] = (lanes16)-__builtin_inff();
         for (size_t panel = 0; panel < key_panels; panel++) {
             size_t first = panel * APUS_PANEL;
-            any_tile_u8s8(rows, keys - first, query_bytes, head4, key_panel + head4 * first, head4 / 4, (prefetch){0}, sums, 0);
+            any_tile_u8s8(rows, keys - first, query_bytes, head4, key_panel + head4 * first, head4 / 4, (prefetch){0}, sums,
+                          0);
             FOR_CONSTANT_ROWS(rows, scores_of_panel(COUNT, sums, query_scale, query_zero, key_sums + first,
                                                     key_scales + first, keys - first, scores + first, padded_keys, largest))
         }

@@ -4,7 +4,8 @@
 #include "prefetch.h"
 
 /// c[r][n] = (accumulate ? c[r][n] : 0) + Σk a[r][k] · b[k][n], k ascending, for `rows` ≤ TILE_ROWS and
-/// 16 · `vectors` ≤ 16 · TILE_VECTORS columns; asks for what is `ahead` meanwhile. Rows and vectors must be constants where this is inlined.
+/// 16 · `vectors` ≤ 16 · TILE_VECTORS columns; asks for what is `ahead` meanwhile. Rows and vectors must be constants
+/// where this is inlined.
 APUS_INLINE void tile_f32(const int rows, const int vectors, const float *a, size_t a_stride, const float *b,
                           size_t b_stride, size_t inner, prefetch ahead, float *c, size_t c_stride, int accumulate) {
     lanes16 sums[TILE_ROWS][TILE_VECTORS];
@@ -34,7 +35,7 @@ APUS_INLINE void tile_f32(const int rows, const int vectors, const float *a, siz
 #define TILE_F32_CASE(ROWS, VECTORS)                                                                                  \
     case (ROWS) * 8 + (VECTORS):                                                                                      \
         if (ROWS <= TILE_ROWS && VECTORS <= TILE_VECTORS)                                                             \
-            tile_f32(ROWS, VECTORS, a, a_stride, b, b_stride, inner, ahead, c, c_stride, accumulate);                        \
+            tile_f32(ROWS, VECTORS, a, a_stride, b, b_stride, inner, ahead, c, c_stride, accumulate);                 \
         return;
 #define TILE_F32_ROWS(VECTORS)                                                                                        \
     TILE_F32_CASE(1, VECTORS) TILE_F32_CASE(2, VECTORS) TILE_F32_CASE(3, VECTORS)                                      \

@@ -7,8 +7,8 @@ enum { U8S8_ROWS = 3, COLUMNS = 16, REGISTERS = COLUMNS / 4 }; // 3 · 4 sums of
 
 /// Widened to 16 bits: |a·b + a'·b'| ≤ 2 · 255 · 128 fits vpmaddwd's 32, where vpmaddubsw's 16 would saturate.
 /// A register holds four columns, two partial sums each.
-APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b, size_t groups,
-                           prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
+APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
+                           size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
     (void)ahead; // the hardware's prefetching keeps up
     for (int column = 0; column < columns; column += COLUMNS) {
         __m256i sum[U8S8_ROWS][REGISTERS];

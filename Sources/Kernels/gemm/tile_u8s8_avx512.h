@@ -6,8 +6,8 @@
 enum { U8S8_ROWS = 6, COLUMNS = 32, REGISTERS = COLUMNS / 8 }; // 6 · 4 sums of 32 registers
 
 /// As on AVX2, twice as wide: a register holds eight columns, two partial sums each.
-APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b, size_t groups,
-                           prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
+APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
+                           size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
     (void)ahead; // the hardware's prefetching keeps up
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));

@@ -5,13 +5,14 @@
 
 enum { U8S8_ROWS = 6, REGISTERS = APUS_PANEL / 16 }; // 6 · 4 sums, 4 of weights and 1 of activations: 29 of 32 registers
 
-APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b, size_t groups,
-                           prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
+APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
+                           size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
     __m512i sum[U8S8_ROWS][REGISTERS];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-        for (int i = 0; i < columns / 16; i++) sum[r][i] = accumulate ? _mm512_loadu_si512(&sums[r][16 * i]) : _mm512_setzero_si512();
+        for (int i = 0; i < columns / 16; i++)
+            sum[r][i] = accumulate ? _mm512_loadu_si512(&sums[r][16 * i]) : _mm512_setzero_si512();
     for (size_t group = 0; group < groups; group++, b += 4 * APUS_PANEL) {
         __m512i w[REGISTERS];
 #pragma clang loop unroll(full)

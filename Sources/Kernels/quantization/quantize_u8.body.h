@@ -19,9 +19,11 @@ void KERNEL(quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t co
     for (size_t r = 0, count; r < rows; r += count) {
         const float *from = x + r * x_stride;
         uint8_t *to = out->values + r * out->stride;
+        float *scale = out->scale + r;
+        int32_t *zero = out->zero + r;
         count = rows - r >= together ? together : 1;
-        if (count == TOGETHER) quantize_u8_rows(TOGETHER, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
-        else if (count == 2) quantize_u8_rows(2, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
-        else quantize_u8_rows(1, from, x_stride, columns, to, out->stride, out->scale + r, out->zero + r);
+        if (count == TOGETHER) quantize_u8_rows(TOGETHER, from, x_stride, columns, to, out->stride, scale, zero);
+        else if (count == 2) quantize_u8_rows(2, from, x_stride, columns, to, out->stride, scale, zero);
+        else quantize_u8_rows(1, from, x_stride, columns, to, out->stride, scale, zero);
     }
 }
