@@ -54,10 +54,10 @@ package final class InferenceSession: Sendable {
 
         let teamThreads = options.backend == .openblas ? 1 : options.threads
         if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
-        team = Team(options.instructionSet, threads: teamThreads, in: arena)
+        team = try Team(options.instructionSet, threads: teamThreads, in: arena)
         thread = teamThreads > 1 ? InferenceThread() : nil
         batchTokens = Self.batchTokens(config)
-        let scratch = EncoderScratch(
+        let scratch = try EncoderScratch(
             config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
         pass = ForwardPass(
             model: model, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch, arena: arena)

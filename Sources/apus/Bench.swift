@@ -75,7 +75,7 @@ struct Bench: ParsableCommand {
                     precision, threads: threads, lengths: lengths, batch: batch, seconds: seconds, progress: step)
             }
             if products {
-                benchmark.runProducts(precision, rows: productRows, seconds: seconds / 5, progress: step)
+                try benchmark.runProducts(precision, rows: productRows, seconds: seconds / 5, progress: step)
             }
         }
         bar.clear()

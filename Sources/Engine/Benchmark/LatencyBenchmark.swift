@@ -36,7 +36,7 @@ public struct LatencyBenchmark {
     private let backend: Backend?
 
     public init(_ model: RandomModel, backend: Backend? = nil) throws(InputError) {
-        try self.init(model.config, model.checkpoint(), backend)
+        try self.init(model.config, try model.checkpoint(), backend)
     }
 
     public init(_ directory: ModelDirectory, backend: Backend? = nil) throws(InputError) {
@@ -131,10 +131,12 @@ public struct LatencyBenchmark {
     }
 
     /// Measures the products of the model's four shapes of weights.
-    public mutating func runProducts(_ precision: Precision, rows: [Int], seconds: Double, progress: () -> Void = {}) {
+    public mutating func runProducts(
+        _ precision: Precision, rows: [Int], seconds: Double, progress: () -> Void = {}
+    ) throws(InputError) {
         let (hidden, intermediate) = (config.hidden.value, config.intermediate.value)
         for (inputs, outputs) in [(hidden, 3 * hidden), (hidden, hidden), (hidden, intermediate), (intermediate, hidden)] {
-            let benchmark = ProductBenchmark(
+            let benchmark = try ProductBenchmark(
                 precision, inputs: inputs, outputs: outputs, maximumRows: rows.max() ?? 1, instructionSet)
             for rows in rows {
                 let rate = benchmark.rate(rows: rows, seconds: seconds)

@@ -20,7 +20,7 @@ public enum RandomModel: String, CaseIterable, Sendable {
     }
 
     /// F32 tensors as a checkpoint would have them: uniform with BERT's initial deviation of 0.02, layer norms as they start.
-    package func checkpoint(seed: UInt64 = 1) -> Checkpoint {
+    package func checkpoint(seed: UInt64 = 1) throws(InputError) -> Checkpoint {
         let config = config
         var shapes: [(name: String, shape: [Int])] = []
         func add(_ name: String, _ shape: Int...) { shapes.append((name, shape)) }
@@ -53,7 +53,7 @@ public enum RandomModel: String, CaseIterable, Sendable {
 
         let counts = shapes.map { $0.shape.reduce(1, *) }
         var random = SplitMix64(state: seed)
-        let file = MappedFile(named: rawValue, byteCount: 4 * counts.reduce(0, +)) { memory in
+        let file = try MappedFile(named: rawValue, byteCount: 4 * counts.reduce(0, +)) { memory in
             var values = memory.bindMemory(to: Float.self)[...]
             for (tensor, count) in zip(shapes, counts) {
                 let isScale = tensor.name.hasSuffix("LayerNorm.weight")

@@ -28,10 +28,12 @@ package final class MappedFile: @unchecked Sendable {
     }
 
     /// Memory that never was a file: `byteCount` bytes as `fill` leaves them.
-    package init(named name: String, byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    package init(
+        named name: String, byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) throws(InputError) {
         self.name = name
         let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let base, base != MAP_FAILED else { fatalError("the system has no \(byteCount >> 20) MB of memory left") }
+        guard let base, base != MAP_FAILED else { throw InputError.outOfMemory(byteCount) }
         let memory = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
         fill(memory)
         bytes = UnsafeRawBufferPointer(memory)

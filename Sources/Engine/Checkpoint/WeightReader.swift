@@ -29,7 +29,7 @@ package struct WeightReader {
     }
 
     package mutating func vector(_ name: String, _ count: Extent) throws(InputError) -> Vector {
-        Vector([try matrix(name, rows: nil, columns: count)], in: arena)
+        try Vector([try matrix(name, rows: nil, columns: count)], in: arena)
     }
 
     package mutating func table(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> EmbeddingTable {
@@ -60,7 +60,7 @@ package struct WeightReader {
             weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs))
             biases.append(try matrix("\(name).bias", rows: nil, columns: outputs))
         }
-        return Linear(weights, bias: Vector(biases, in: arena), format: format, in: arena)
+        return try Linear(weights, bias: try Vector(biases, in: arena), format: format, in: arena)
     }
 
     /// Every tensor must have been used, but those that `ignored` names.

@@ -33,7 +33,7 @@ package struct Encoder: Sendable {
                 beta: try weights.vector("\(prefix).\(name).bias", hidden), epsilon: config.layerNormEpsilon)
         }
         words = try weights.table("\(prefix).embeddings.word_embeddings.weight", config.vocabulary, hidden)
-        positions = PositionTable(
+        positions = try PositionTable(
             try weights.table("\(prefix).embeddings.position_embeddings.weight", config.positions, hidden),
             types: try weights.table("\(prefix).embeddings.token_type_embeddings.weight", config.types, hidden),
             in: weights.arena)
@@ -118,19 +118,19 @@ package struct EncoderScratch {
     let precision: Precision
 
     /// - Parameter tokens: the most of one batch, and so the most sequences.
-    package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena) {
+    package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena) throws(InputError) {
         self.precision = precision
         let hidden = config.hidden.value
-        x = Activations(arena, tokens, hidden, precision)
-        queryKeyValue = Matrix(arena, tokens, 3 * hidden)
-        attended = Activations(arena, tokens, hidden, precision)
-        projected = Matrix(arena, tokens, hidden)
-        wide = Activations(arena, tokens, config.intermediate.value, precision)
-        attention = Matrix(
+        x = try Activations(arena, tokens, hidden, precision)
+        queryKeyValue = try Matrix(arena, tokens, 3 * hidden)
+        attended = try Activations(arena, tokens, hidden, precision)
+        projected = try Matrix(arena, tokens, hidden)
+        wide = try Activations(arena, tokens, config.intermediate.value, precision)
+        attention = try Matrix(
             arena, threads, Ops.attentionScratch(keys: config.maximumTokens, headSize: hidden / config.heads))
-        first = Activations(arena, tokens, hidden, precision)
-        firstQueries = Matrix(arena, tokens, hidden)
-        pooled = Activations(arena, tokens, hidden, precision)
-        logits = Matrix(arena, tokens, config.labels.count)
+        first = try Activations(arena, tokens, hidden, precision)
+        firstQueries = try Matrix(arena, tokens, hidden)
+        pooled = try Activations(arena, tokens, hidden, precision)
+        logits = try Matrix(arena, tokens, config.labels.count)
     }
 }

@@ -14,9 +14,11 @@ package final class Arena: @unchecked Sendable {
     package init() {}
 
     /// Room for `count` values, zero; whole cache lines.
-    func allocate<Value: BitwiseCopyable>(_ type: Value.Type, _ count: Int) -> UnsafeMutablePointer<Value> {
+    func allocate<Value: BitwiseCopyable>(
+        _ type: Value.Type, _ count: Int
+    ) throws(InputError) -> UnsafeMutablePointer<Value> {
         let bytes = (count * MemoryLayout<Value>.stride + Self.line - 1) / Self.line * Self.line
-        if bytes > left { addRegion(atLeast: bytes) }
+        if bytes > left { try addRegion(atLeast: bytes) }
         defer {
             next += bytes
             left -= bytes
@@ -25,10 +27,10 @@ package final class Arena: @unchecked Sendable {
     }
 
     /// Address space only: pages come with their first use.
-    private func addRegion(atLeast bytes: Int) {
+    private func addRegion(atLeast bytes: Int) throws(InputError) {
         let size = (max(bytes, Self.regionBytes) + Self.hugePage - 1) / Self.hugePage * Self.hugePage
         let mapped = mmap(nil, size + Self.hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let mapped, mapped != MAP_FAILED else { fatalError("the system has no \(size >> 20) MB of memory left") }
+        guard let mapped, mapped != MAP_FAILED else { throw InputError.outOfMemory(size) }
         regions.append(UnsafeMutableRawBufferPointer(start: mapped, count: size + Self.hugePage))
         next = mapped.alignedUp(toMultipleOf: Self.hugePage)
         left = size

@@ -23,7 +23,7 @@ package struct Linear: @unchecked Sendable {
     static let panel = Int(APUS_PANEL)
 
     /// Several matrices with the same inputs, their outputs one behind the other: one product instead of several.
-    init(_ parts: [StoredMatrix], bias: Vector, format: Format, in arena: Arena) {
+    init(_ parts: [StoredMatrix], bias: Vector, format: Format, in arena: Arena) throws(InputError) {
         let inputs = parts[0].columns
         precondition(parts.allSatisfy { $0.columns == inputs })
         outputs = parts.reduce(0) { $0 + $1.rows }
@@ -35,19 +35,19 @@ package struct Linear: @unchecked Sendable {
         let rows = RowReader(parts)
         switch format {
         case .int8:
-            sums = arena.allocate(Int32.self, padded)
-            scales = arena.allocate(Float.self, padded)
-            let packed = arena.allocate(Int8.self, padded * Self.roundedToFour(inputs))
+            sums = try arena.allocate(Int32.self, padded)
+            scales = try arena.allocate(Float.self, padded)
+            let packed = try arena.allocate(Int8.self, padded * Self.roundedToFour(inputs))
             rows.pack(into: packed, sums: sums, scales: scales)
             weights = UnsafeRawPointer(packed)
         case .f32:
-            (sums, scales) = (arena.allocate(Int32.self, 0), arena.allocate(Float.self, 0))
-            let packed = arena.allocate(Float.self, padded * inputs)
+            (sums, scales) = (try arena.allocate(Int32.self, 0), try arena.allocate(Float.self, 0))
+            let packed = try arena.allocate(Float.self, padded * inputs)
             rows.pack(into: packed)
             weights = UnsafeRawPointer(packed)
         case .rows:
-            (sums, scales) = (arena.allocate(Int32.self, 0), arena.allocate(Float.self, 0))
-            let copied = arena.allocate(Float.self, outputs * inputs)
+            (sums, scales) = (try arena.allocate(Int32.self, 0), try arena.allocate(Float.self, 0))
+            let copied = try arena.allocate(Float.self, outputs * inputs)
             for row in 0..<outputs { rows.read(row, into: copied + row * inputs) }
             weights = UnsafeRawPointer(copied)
         }

@@ -14,8 +14,8 @@ package struct Matrix {
         self.base = base
     }
 
-    init(_ arena: Arena, _ rows: Int, _ columns: Int) {
-        self.init(rows: rows, columns: columns, stride: columns, base: arena.allocate(Float.self, rows * columns))
+    init(_ arena: Arena, _ rows: Int, _ columns: Int) throws(InputError) {
+        self.init(rows: rows, columns: columns, stride: columns, base: try arena.allocate(Float.self, rows * columns))
     }
 
     /// The first `count` rows.
@@ -42,12 +42,12 @@ struct QuantizedRows {
     let columns: Int
     let kernelRows: apus_rows_u8
 
-    init(_ arena: Arena, _ rows: Int, _ columns: Int) {
+    init(_ arena: Arena, _ rows: Int, _ columns: Int) throws(InputError) {
         let stride = (columns + 63) / 64 * 64
         self.columns = columns
         kernelRows = apus_rows_u8(
-            values: arena.allocate(UInt8.self, rows * stride), stride: stride,
-            scale: arena.allocate(Float.self, rows), zero: arena.allocate(Int32.self, rows))
+            values: try arena.allocate(UInt8.self, rows * stride), stride: stride,
+            scale: try arena.allocate(Float.self, rows), zero: try arena.allocate(Int32.self, rows))
     }
 
     func kernelRows(from row: Int) -> apus_rows_u8 {
@@ -63,9 +63,9 @@ package struct Activations {
     package let values: Matrix
     let quantized: QuantizedRows?
 
-    package init(_ arena: Arena, _ rows: Int, _ columns: Int, _ precision: Precision) {
-        values = Matrix(arena, rows, columns)
-        quantized = precision == .int8 ? QuantizedRows(arena, rows, columns) : nil
+    package init(_ arena: Arena, _ rows: Int, _ columns: Int, _ precision: Precision) throws(InputError) {
+        values = try Matrix(arena, rows, columns)
+        quantized = precision == .int8 ? try QuantizedRows(arena, rows, columns) : nil
     }
 
     private init(values: Matrix, quantized: QuantizedRows?) {

@@ -6,11 +6,11 @@ package struct Vector: @unchecked Sendable {
     let base: UnsafePointer<Float>
 
     /// `parts` one behind the other, each a single row.
-    init(_ parts: [StoredMatrix], in arena: Arena) {
+    init(_ parts: [StoredMatrix], in arena: Arena) throws(InputError) {
         precondition(parts.allSatisfy { $0.rows == 1 })
         count = parts.reduce(0) { $0 + $1.columns }
         let panel = Int(APUS_PANEL)
-        let values = arena.allocate(Float.self, (count + panel - 1) / panel * panel)
+        let values = try arena.allocate(Float.self, (count + panel - 1) / panel * panel)
         var place = values
         for part in parts {
             part.read(row: 0, into: place)
@@ -32,9 +32,9 @@ package struct EmbeddingTable: @unchecked Sendable {
 package struct PositionTable: @unchecked Sendable {
     let matrix: Matrix
 
-    package init(_ positions: EmbeddingTable, types: EmbeddingTable, in arena: Arena) {
+    package init(_ positions: EmbeddingTable, types: EmbeddingTable, in arena: Arena) throws(InputError) {
         precondition(positions.columns == types.columns)
-        matrix = Matrix(arena, positions.rows, positions.columns)
+        matrix = try Matrix(arena, positions.rows, positions.columns)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: matrix.columns) { type in
             types.matrix.read(row: 0, into: type.baseAddress!)
             for row in 0..<matrix.rows {

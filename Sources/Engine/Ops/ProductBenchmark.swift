@@ -10,9 +10,9 @@ final class ProductBenchmark: TeamTask {
     private var rows = 0
     private var next = 0
 
-    init(_ precision: Precision, inputs: Int, outputs: Int, maximumRows: Int, _ instructionSet: InstructionSet) {
+    init(_ precision: Precision, inputs: Int, outputs: Int, maximumRows: Int, _ instructionSet: InstructionSet) throws(InputError) {
         var random = SplitMix64(state: 1)
-        let file = MappedFile(named: "random", byteCount: 4 * outputs * (inputs + 1)) { memory in
+        let file = try MappedFile(named: "random", byteCount: 4 * outputs * (inputs + 1)) { memory in
             for index in memory.bindMemory(to: Float.self).indices {
                 let value = Float(Int32(truncatingIfNeeded: random.next() >> 32)) * 0x1p-36
                 memory.storeBytes(of: value, toByteOffset: 4 * index, as: Float.self)
@@ -24,15 +24,17 @@ final class ProductBenchmark: TeamTask {
                 StoredTensor(type: .f32, shape: [rows, columns], bytes: bytes, file: file), rows: rows, columns: columns)
         }
         let weights = tensor(outputs, inputs, from: 0)
-        let bias = Vector([tensor(1, outputs, from: 4 * outputs * inputs)], in: arena)
+        let bias = try Vector([tensor(1, outputs, from: 4 * outputs * inputs)], in: arena)
         let bytes = (inputs + 8) * (outputs + Linear.panel) * (precision == .int8 ? 1 : 4)  // about, padding included
-        layers = (0..<max(2, Self.weightBytes / bytes)).map { [arena] _ in
-            Linear([weights], bias: bias, format: precision == .int8 ? .int8 : .f32, in: arena)
+        var layers: [Linear] = []
+        for _ in 0..<max(2, Self.weightBytes / bytes) {
+            layers.append(try Linear([weights], bias: bias, format: precision == .int8 ? .int8 : .f32, in: arena))
         }
-        x = Activations(arena, maximumRows, inputs, precision)
+        self.layers = layers
+        x = try Activations(arena, maximumRows, inputs, precision)
         for index in 0..<maximumRows * inputs { x.values.base[index] = Float.random(in: -1...1, using: &random) }
-        y = Matrix(arena, maximumRows, outputs)
-        team = Team(instructionSet, threads: 1, in: arena)
+        y = try Matrix(arena, maximumRows, outputs)
+        team = try Team(instructionSet, threads: 1, in: arena)
     }
 
     func run(_ ops: Ops) {

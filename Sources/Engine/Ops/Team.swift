@@ -13,12 +13,12 @@ package final class Team: @unchecked Sendable {
     private let threads: UnsafeMutablePointer<apus_thread>
     private let arena: Arena
 
-    package init(_ instructionSet: InstructionSet, threads count: Int, in arena: Arena) {
+    package init(_ instructionSet: InstructionSet, threads count: Int, in arena: Arena) throws(InputError) {
         precondition(count >= 1)
         self.count = count
         self.instructionSet = instructionSet
         self.arena = arena
-        threads = arena.allocate(apus_thread.self, count)
+        threads = try arena.allocate(apus_thread.self, count)
     }
 
     private struct Call {
