@@ -118,6 +118,13 @@ public final class Classifier: Sendable {
         return predictions
     }
 
+    /// The most tokens that one pass takes.
+    public var batchTokens: Int { session.batchTokens }
+
+    /// Runs `body` on the thread that passes run on, in turn with other callers' passes, and returns at once. A server's
+    /// loop that predicts there spares each batch the way from thread to thread.
+    public func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
+
     /// The SHA-256 of the weights' file, in hexadecimal. Reads the whole file.
     public func weightsDigest() -> String { session.checkpoint.file.sha256() }
 

@@ -27,8 +27,7 @@ package final class InferenceSession: Sendable {
     /// The most tokens of one pass.
     package let batchTokens: Int
     private let team: Team
-    /// Where passes have several threads; one alone is the caller's.
-    private let thread: InferenceThread?
+    private let thread = InferenceThread()
     /// Held during a pass.
     private let turn = Mutex(())
     private nonisolated(unsafe) let pass: ForwardPass
@@ -55,7 +54,6 @@ package final class InferenceSession: Sendable {
         let teamThreads = options.backend == .openblas ? 1 : options.threads
         if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
         team = try Team(options.instructionSet, threads: teamThreads, in: arena)
-        thread = teamThreads > 1 ? InferenceThread() : nil
         batchTokens = Self.batchTokens(config)
         let scratch = try EncoderScratch(
             config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
@@ -80,13 +78,16 @@ package final class InferenceSession: Sendable {
         }
     }
 
-    /// Runs `body` where passes run: many of them in a row are spared the way there.
+    /// Runs `body` where passes run: many of them in a row are spared the way there. A pass of one thread is the caller's.
     package func onInferenceThread<Result>(_ body: () -> Result) -> Result {
-        guard let thread else { return body() }
+        guard team.count > 1 else { return body() }
         var result: Result?
         thread.run { result = body() }
         return result!
     }
+
+    /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
+    package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
 }
 
 /// A model, what goes through it, and the memory of both.

@@ -23,6 +23,9 @@ struct Evaluate: ParsableCommand {
     @Option(help: "Writes the figures to this file, as JSON.")
     var report: String?
 
+    @Flag(help: "Writes reference_profile.json into the model directory: what apus serve compares its predictions with.")
+    var writeProfile = false
+
     func validate() throws {
         for (name, value) in [("--min-accuracy", minAccuracy), ("--min-macro-recall", minMacroRecall)] {
             if let value, !(0...1 ~= value) { throw ValidationError("\(name) is a share from 0 to 1, not \(value).") }
@@ -39,6 +42,10 @@ struct Evaluate: ParsableCommand {
         ) { bar.show($0, of: $1) }
         bar.clear()
         if let report { try FileReplacement.write(evaluation.report.serialized(pretty: true) + [0x0A], to: report) }
+        if writeProfile {
+            let path = classifier.directory.path + "/" + ReferenceProfile.fileName
+            try FileReplacement.write(evaluation.profile.json.serialized(pretty: true) + [0x0A], to: path)
+        }
         try StandardOutput.write(Array(summary(evaluation).utf8))
         if let failures = evaluation.gateFailures, !failures.isEmpty {
             StandardError.write(failures.map { "apus: the gate failed: \($0)\n" }.joined())

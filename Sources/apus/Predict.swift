@@ -44,8 +44,12 @@ struct PredictionWriter {
     func line(_ record: Record, _ prediction: Prediction, columns: [String]?) -> [UInt8] {
         switch format {
         case .text:
-            let text = record.text.map { $0.isNewline || $0 == "\t" ? " " : $0 }
-            return Array("\(prediction.best.label)\t\(prediction.best.value)\t\(String(text))\n".utf8)
+            // Scalar by scalar: a tab with an accent upon it is one Character, and no tab as such.
+            var text = ""
+            for scalar in record.text.unicodeScalars {
+                text.unicodeScalars.append("\t\n\r\u{0B}\u{0C}\u{85}\u{2028}\u{2029}".unicodeScalars.contains(scalar) ? " " : scalar)
+            }
+            return Array("\(prediction.best.label)\t\(prediction.best.value)\t\(text)\n".utf8)
         case .jsonl:
             var members: [JSONValue.Member] = [
                 .init(textField, .string(record.text)), .init("label", .string(prediction.best.label)),
@@ -72,7 +76,8 @@ struct PredictionWriter {
     private func row(_ cells: [String]) -> [UInt8] {
         let quoted = cells.map { cell in
             let needsQuotes = cell.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
-            return needsQuotes ? "\"\(cell.replacing("\"", with: "\"\""))\"" : cell
+            guard needsQuotes else { return cell }
+            return "\"" + String(String.UnicodeScalarView(cell.unicodeScalars.flatMap { $0 == "\"" ? [$0, $0] : [$0] })) + "\""
         }
         return Array((quoted.joined(separator: ",") + "\n").utf8)
     }

@@ -37,18 +37,20 @@ public struct Evaluation: Sendable {
     public let latency: LatencySummary
     public let textsPerSecond: Double
     public let gateFailures: [String]?
+    /// What a server compares its predictions with.
+    public let profile: ReferenceProfile
 
     /// Runs the model over the data set, text by text, as a client would send them.
     public init(
         _ classifier: Classifier, on dataset: Dataset, gate: Gate = Gate(), progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
         let clock = ContinuousClock()
-        var predicted: [Int] = []
+        var predictions: [Prediction] = []
         var times: [Double] = []
         for (index, text) in dataset.texts.enumerated() {
             let time = try clock.measure {
                 let encoding = try classifier.tokenizer.encode(text, index: index)
-                predicted.append(try classifier.predict([encoding])[0].bestIndex)
+                predictions.append(try classifier.predict([encoding])[0])
             }
             times.append(time / .milliseconds(1))
             progress(index + 1, dataset.texts.count)
@@ -62,10 +64,12 @@ public struct Evaluation: Sendable {
         self.dataset = dataset.name
         split = dataset.split
         metrics = ClassificationMetrics(
-            truth: dataset.labels, predicted: predicted, labelCount: classifier.labels.count)
+            truth: dataset.labels, predicted: predictions.map(\.bestIndex), labelCount: classifier.labels.count)
         latency = LatencySummary(milliseconds: times)
         textsPerSecond = Double(times.count) / (times.reduce(0, +) / 1000)
         gateFailures = gate.failures(metrics)
+        profile = ReferenceProfile(
+            of: predictions, labels: labels, dataset: dataset.name, split: dataset.split, precision: precision)
     }
 
     /// The report that `apus evaluate --report` writes.

@@ -5,11 +5,21 @@ import Foundation
 final class InferenceThread: Sendable {
     private let state = State()
 
+    private final class Job {
+        var body: (() -> Void)?
+        var isDone = false
+
+        init(_ body: @escaping () -> Void) { self.body = body }
+
+        /// A call of its own, so that nothing of the body is held when it returns.
+        @inline(never) func perform() { body?() }
+    }
+
     private final class State: @unchecked Sendable {
         let condition = NSCondition()
-        var work: (() -> Void)?
-        var tickets = 0
-        var completed = 0
+        /// For those who wait for a job's end.
+        let ended = NSCondition()
+        var work: [Job] = []
         var isStopping = false
         var thread: pthread_t?
 
@@ -18,16 +28,25 @@ final class InferenceThread: Sendable {
             condition.lock()
             thread = pthread_self()
             while true {
-                while work == nil, !isStopping { condition.wait() }
-                guard let body = work else { break }
-                work = nil
+                while work.isEmpty, !isStopping { condition.wait() }
+                if work.isEmpty { break }
+                let job = work.removeFirst()
                 condition.unlock()
-                body()
+                job.perform()
+                ended.withLock {
+                    job.isDone = true
+                    ended.broadcast()
+                }
                 condition.lock()
-                completed += 1
-                condition.broadcast()
             }
             condition.unlock()
+        }
+
+        func append(_ job: Job) {
+            condition.withLock {
+                work.append(job)
+                condition.signal()
+            }
         }
     }
 
@@ -58,27 +77,27 @@ final class InferenceThread: Sendable {
     deinit {
         state.condition.withLock {
             state.isStopping = true
-            state.condition.broadcast()
+            state.condition.signal()
         }
     }
 
-    /// Runs `body` on the thread and returns when it has ended; from the thread itself, at once. Callers take turns.
-    func run(_ body: () -> Void) {
+    /// Runs `body` on the thread, after all work that was brought before, and returns at once.
+    func enqueue(_ body: @escaping @Sendable () -> Void) {
         guard isRunning else { return body() }
-        let condition = state.condition
-        condition.lock()
-        if let thread = state.thread, pthread_equal(thread, pthread_self()) != 0 {
-            condition.unlock()
-            return body()
-        }
-        let ticket = state.tickets
-        state.tickets += 1
-        while state.completed < ticket { condition.wait() }
+        state.append(Job(body))
+    }
+
+    /// Runs `body` on the thread and returns when it has ended; from the thread itself, at once.
+    func run(_ body: () -> Void) {
+        let isHere = state.condition.withLock { state.thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+        guard isRunning, !isHere else { return body() }
         withoutActuallyEscaping(body) { body in
-            state.work = body
-            condition.broadcast()
-            while state.completed == ticket { condition.wait() }
+            let job = Job(body)
+            state.append(job)
+            state.ended.withLock {
+                while !job.isDone { state.ended.wait() }
+            }
+            job.body = nil
         }
-        condition.unlock()
     }
 }
