@@ -1,26 +1,76 @@
 import Engine
+import Foundation
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
 
-/// The HTTP server of one model: `POST /predict`, `GET /status`, `GET /health/…`.
+/// The HTTP server of one model: its routes, the queue to the model, metrics and drift.
 public struct ApusServer: Sendable {
     let classifier: Classifier
-    let limits: ServerLimits
+    let options: ServerOptions
     let logger: Logger
-    private let queue: InferenceQueue
-    private let status: StatusReport
+    private let state = ServerState()
+    private let routes: RouteTable
+    private let metrics: ServerMetrics
 
+    /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
+    /// limits contradict each other.
+    ///
+    /// - Parameter selfTest: what `GET /status` tells of it.
     public init(
-        classifier: Classifier, limits: ServerLimits = ServerLimits(), logger: Logger = Logger(label: "apus")
-    ) {
+        classifier: Classifier, options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "apus"),
+        selfTest: SelfTest.Report? = nil
+    ) throws(InputError) {
+        let limits = options.limits
+        let batchTokens = limits.batchTokens ?? classifier.batchTokens
+        guard batchTokens <= classifier.batchTokens else {
+            throw InputError(
+                "--max-batch-tokens", "is \(batchTokens); a pass of this model takes \(classifier.batchTokens) at most")
+        }
+        guard limits.clientBatch <= limits.queuedTexts else {
+            throw InputError(
+                "--max-client-batch",
+                "is \(limits.clientBatch), more than the queue's \(limits.queuedTexts); raise --max-queue or lower it")
+        }
         self.classifier = classifier
-        self.limits = limits
+        self.options = options
         self.logger = logger
-        queue = InferenceQueue(classifier)
-        status = StatusReport(classifier, limits: limits)
+        let gate = try StoredEvaluation(directory: classifier.directory)
+        let drift = try ReferenceProfile(directory: classifier.directory, labels: classifier.labels)
+            .map { DriftMonitor($0, window: options.drift) }
+        let metrics = ServerMetrics(classifier, gate: gate)
+        let queue = InferenceQueue(
+            classifier, .init(texts: limits.queuedTexts, batchTokens: batchTokens), metrics: metrics)
+        let prediction = TextPrediction(
+            classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift, state: state)
+        let status = StatusRoutes(
+            classifier, limits, queue: queue, drift: drift, state: state, metrics: metrics, gate: gate, selfTest: selfTest)
+        let modelName = InferenceProtocolRoutes.modelName(classifier.directory)
+        let inference = InferenceProtocolRoutes(prediction: prediction, state: state, modelName: modelName)
+        let pages = try Pages(classifier, limits: limits, modelName: modelName)
+        let predict = PredictRoutes(prediction: prediction).predict
+        var rows: [RouteTable.Route] = [
+            .init("/predict", post: predict),
+            .init("/status", get: status.status),
+            .init("/metrics", access: .open, isQuiet: true, get: status.metrics),
+            .init("/health/live", access: .always, isQuiet: true, get: status.live),
+            .init("/health/ready", access: .always, isQuiet: true, get: status.ready),
+            .init("/v2", get: inference.server),
+            .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
+            .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
+        ]
+        for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
+            rows.append(.init(model, get: inference.model))
+            rows.append(.init(model + "/ready", get: inference.modelReady))
+            rows.append(.init(model + "/infer", post: inference.infer))
+        }
+        for path in Pages.paths { rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil)) }
+        routes = RouteTable(rows)
+        self.metrics = metrics
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
@@ -29,20 +79,35 @@ public struct ApusServer: Sendable {
             logger.info(
                 "serving",
                 metadata: [
-                    "url": "http://\(host):\(port)", "model": "\(classifier.directory.name)",
-                    "isa": "\(classifier.instructionSet.name)", "threads": "\(classifier.threads)",
+                    "url": .string("http://\(host):\(port)"), "model": .string(classifier.directory.name),
+                    "isa": .string(classifier.instructionSet.name), "threads": .stringConvertible(classifier.threads),
                 ])
         }
         var configuration = ServiceGroupConfiguration(
-            services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
-        // A client that stops in the middle of its request must not keep the server from leaving.
-        configuration.maximumGracefulShutdownDuration = .seconds(10)
+            services: [AbortableService(service: application, state: state)],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
+        configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
             throw InputError("\(host):\(port)", "cannot be listened on: \(error.description). Choose another with --port")
         } catch let error as SocketAddressError.UnknownHost {
             throw InputError("--host \(host)", "is not an address of this machine: \(error)")
+        }
+        logger.info("stopped")
+    }
+
+    /// Tells the queue when the grace period is over: the rest of it is not worked off.
+    private struct AbortableService<Base: Service>: Service {
+        let service: Base
+        let state: ServerState
+
+        func run() async throws {
+            try await withTaskCancellationHandler {
+                try await service.run()
+            } onCancel: {
+                state.abort()
+            }
         }
     }
 
@@ -53,99 +118,43 @@ public struct ApusServer: Sendable {
         var logger = logger
         // Hummingbird and the lifecycle log every step of a start and a stop.
         logger.logLevel = max(logger.logLevel, .notice)
+        let (limits, state) = (options.limits, state)
+        let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
         return Application(
             responder: router().buildResponder(),
-            configuration: .init(address: .hostname(host, port: port), serverName: "apus"),
-            onServerRunning: { onRunning($0.localAddress?.port ?? port) }, logger: logger)
+            server: HTTPServerBuilder { responder in
+                HTTPConnection(responder: responder, limits: limits, state: state, executors: executors)
+            },
+            configuration: .init(
+                address: .hostname(host, port: port), serverName: "apus", backlog: 1024,
+                availableConnectionsDelegate: .maximum(limits.connections, logger: logger)),
+            onServerRunning: { onRunning($0.localAddress?.port ?? port) },
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), logger: logger)
     }
 
-    private typealias Handler = @Sendable (Request, BasicRequestContext) async throws -> Response
-
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        let predict: Handler = { request, _ in try await self.predict(request) }
-        let routes: [(method: HTTPRequest.Method, path: String, handler: Handler)] = [
-            (.post, "/predict", predict),
-            (.post, "/", predict),
-            (.get, "/status", { _, _ in .json(status.current) }),
-            (.get, "/health/live", { _, _ in .json(["status": "live"]) }),
-            (.get, "/health/ready", { _, _ in .json(["status": "ready"]) }),
-        ]
-        router.add(middleware: AnswerHeaders())
-        router.add(
-            middleware: ErrorAnswers(
-                allowedMethods: Dictionary(grouping: routes, by: \.path).mapValues { rows in
-                    rows.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
-                }, logger: logger))
-        for (method, path, handler) in routes {
-            router.on(RouterPath(path), method: method, use: handler)
-            // A GET route answers HEAD too, without the body, which the server leaves out.
-            if method == .get { router.on(RouterPath(path), method: .head, use: handler) }
+    private func router() -> Router<ApusRequestContext> {
+        let router = Router(context: ApusRequestContext.self)
+        router.add(middleware: RequestRecorder(routes: routes, metrics: metrics, logger: logger))
+        if let origin = options.access.allowedOrigin {
+            router.add(
+                middleware: CORSMiddleware(
+                    allowOrigin: origin == "*" ? .all : .oneOf(origin),
+                    allowHeaders: [.accept, .authorization, .contentType, .origin, .requestID, .traceParent],
+                    allowMethods: [.get, .post, .head, .options],
+                    exposedHeaders: [HTTPField.Name.requestID, .serverTiming, .retryAfter].map(\.rawName),
+                    maxAge: .hours(1)))
+        }
+        router.add(middleware: ErrorAnswers(routes: routes, logger: logger))
+        let authentication = options.access.apiKey.map(Authentication.init)
+        for route in routes.routes {
+            for (method, access, handler) in route.handlers {
+                let needsKey = access == .key || access == .open && options.access.protectsEverything
+                router.on(RouterPath(route.pattern), method: method) { request, context in
+                    if needsKey { try authentication?.check(request) }
+                    return try await handler(request, context)
+                }
+            }
         }
         return router
-    }
-
-    private func predict(_ request: Request) async throws -> Response {
-        if let type = request.headers[.contentType], !Self.isJSON(type) {
-            throw RequestError(
-                .unsupportedMediaType, "unsupported_media_type",
-                "Content-Type is \(type); send application/json (curl: --json, or -H 'Content-Type: application/json')")
-        }
-        let tooLarge = RequestError(
-            .contentTooLarge, "body_too_large", "the body is larger than the limit of \(limits.bodyBytes) bytes")
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > limits.bodyBytes { throw tooLarge }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await request.body.collect(upTo: limits.bodyBytes)
-        } catch is NIOTooManyBytesError {
-            throw tooLarge
-        } catch {
-            throw RequestError(.badRequest, "incomplete_body", "the body ended before its length")
-        }
-        let body = try PredictRequest(body: Array(buffer.readableBytesView), limits: limits)
-        let (predictions, timing) = try await queue.predict {
-            try body.texts.enumerated().map { try encode($1, body, $0) }
-        }
-        var response = Response.json(body.answer(predictions))
-        response.headers[.serverTiming] = timing.header
-        return response
-    }
-
-    private func encode(_ text: String, _ body: PredictRequest, _ index: Int) throws(RequestError) -> Encoding {
-        let encoding: Encoding
-        do {
-            encoding = try classifier.tokenizer.encode(text, index: index)
-        } catch {
-            throw .invalid("field \"\(body.field(index))\" \(error.problem)")
-        }
-        if !body.truncates, encoding.isTruncated {
-            throw .invalid(
-                "field \"\(body.field(index))\" has \(encoding.untruncatedCount) tokens; the limit is "
-                    + "\(encoding.ids.count). Shorten it, or leave \"truncate\": false out")
-        }
-        return encoding
-    }
-
-    private static func isJSON(_ contentType: String) -> Bool {
-        let type = contentType.prefix { $0 != ";" }.trimmingPrefix(" ").lowercased()
-        let name = type.last == " " ? String(type.dropLast()) : type
-        return name == "application/json" || name.hasSuffix("+json")
-    }
-}
-
-extension HTTPField.Name {
-    package static let serverTiming = Self("Server-Timing")!
-    package static let requestID = Self("X-Request-Id")!
-}
-
-extension InferenceQueue.Timing {
-    /// Milliseconds with three decimals.
-    var header: String {
-        func decimals(_ value: Double) -> String {
-            let thousandths = Int((value * 1000).rounded())
-            let fraction = String(thousandths % 1000)
-            return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
-        }
-        return "tokenize;dur=\(decimals(tokenize)), queue;dur=\(decimals(queue)), infer;dur=\(decimals(infer))"
     }
 }

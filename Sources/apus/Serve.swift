@@ -1,32 +1,48 @@
 import ArgumentParser
 import Engine
+import Foundation
 import Server
 
 struct Serve: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Serves a model over HTTP.")
+    static let configuration = CommandConfiguration(
+        abstract: "Serves a model over HTTP.",
+        discussion: "Every option may stand in the environment too: --max-queue as APUS_MAX_QUEUE.")
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var server: ServeOptions
 
-    @Option(help: "The address to listen on.")
-    var host = "127.0.0.1"
+    @Option(help: "The address to listen on (default: 127.0.0.1).")
+    var host: String?
 
-    @Option(help: "The port to listen on; 0 takes a free one.")
-    var port = 7860
+    @Option(help: "The port to listen on; 0 takes a free one (default: 7860).")
+    var port: Int?
 
-    @Option(help: "The largest request body, in bytes.")
-    var maxBodyBytes = ServerLimits().bodyBytes
-
-    @Option(help: "The most texts of one request.")
-    var maxClientBatch = ServerLimits().clientBatch
+    @Flag(help: "Opens the port without the self-test.")
+    var noSelfTest = false
 
     func validate() throws {
-        if !(0...65535 ~= port) { throw ValidationError("--port must be from 0 to 65535, not \(port).") }
-        if maxBodyBytes < 1 { throw ValidationError("--max-body-bytes must be 1 or more, not \(maxBodyBytes).") }
-        if maxClientBatch < 1 { throw ValidationError("--max-client-batch must be 1 or more, not \(maxClientBatch).") }
+        if let port, !(0...65535 ~= port) { throw ValidationError("--port must be from 0 to 65535, not \(port).") }
     }
 
     func run() async throws {
-        let limits = ServerLimits(bodyBytes: maxBodyBytes, clientBatch: maxClientBatch)
-        try await ApusServer(classifier: try model.classifier(), limits: limits).run(host: host, port: port)
+        let settings = Settings()
+        let host = try settings.text(host, "--host") ?? "127.0.0.1"
+        let port = try settings.value(port, "--port", 0...65535) ?? 7860
+        let options = try server.options()
+        let (logger, writer) = try server.logger()
+        defer { writer.flush() }
+        OpenFiles.allow(options.limits.connections)
+        let classifier = try model.classifier()
+        var report: SelfTest.Report?
+        if !(try settings.flag(noSelfTest, "--no-self-test")) {
+            let selfTest = try await SelfTest(classifier: classifier, options: options).run()
+            if !selfTest.failures.isEmpty {
+                StandardError.write(selfTest.failures.map { "apus: the self-test failed: \($0.name): \($0.failure ?? "")\n" }.joined())
+                throw ExitCode(1)
+            }
+            report = selfTest
+        }
+        try await ApusServer(classifier: classifier, options: options, logger: logger, selfTest: report)
+            .run(host: host, port: port)
     }
 }

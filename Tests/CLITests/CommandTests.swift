@@ -241,10 +241,54 @@ extension Pipe {
         }
     }
 
+    @Test func `the self-test names every check and passes`() throws {
+        let command = try Command("self-test")
+        #expect(command.status == 0 && command.errors.isEmpty, "\(command.errors)")
+        let lines = command.output.split(separator: "\n")
+        #expect(lines.dropLast().allSatisfy { $0.hasPrefix("ok: ") } && lines.count > 30)
+        #expect(lines.last?.contains("checks passed in") == true)
+    }
+
+    @Test(arguments: [
+        (["--max-queue", "0"], [:], "--max-queue: must be from 1 to 10000000, not 0"),
+        ([], ["APUS_MAX_QUEUE": "many"], "APUS_MAX_QUEUE: is \"many\", not a number from 1 to 10000000"),
+        ([], ["APUS_REQUEST_TIMEOUT": "-1"], "APUS_REQUEST_TIMEOUT: must be from 0.001 to"),
+        (["--log-level", "info"], ["APUS_PORT": "99999"], "APUS_PORT: must be from 0 to 65535, not 99999"),
+        ([], ["APUS_LOG_FORMAT": "xml"], "APUS_LOG_FORMAT: is \"xml\"; it must be one of text, json"),
+        ([], ["APUS_API_KEY_EVERYWHERE": "true"], "--api-key-everywhere: protects nothing without --api-key"),
+        ([], ["APUS_API_KEY_EVERYWHERE": "perhaps"], "APUS_API_KEY_EVERYWHERE: is \"perhaps\"; it must be true or false"),
+        (["--api-key", ""], [:], "--api-key: is empty"),
+        (["--max-batch-tokens", "5000"], [:], "--max-batch-tokens: is 5000; a pass of this model takes 1024 at most"),
+        (["--max-client-batch", "2000"], [:], "--max-client-batch: is 2000, more than the queue's 1024"),
+    ] as [([String], [String: String], String)])
+    func `a server's setting that is wrong is named with its place and its limit`(
+        _ options: [String], _ environment: [String: String], _ expected: String
+    ) throws {
+        let port = environment["APUS_PORT"] == nil ? ["--port", "0"] : []
+        let command = try Command(["serve"] + port + options, environment: environment)
+        #expect(command.status == 2)
+        #expect(command.errors.hasPrefix("apus: \(expected)") && command.errors.split(separator: "\n").count == 1, "\(command.errors)")
+    }
+
+    @Test func `evaluate writes the profile that a server compares with`() throws {
+        let folder = NSTemporaryDirectory() + "apus-" + UUID().uuidString
+        try FileManager.default.copyItem(atPath: try ModelDirectory.shipped().path, toPath: folder)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let data = folder + "/data.csv"
+        try "text,label\nI love it,positive\nI hate it,negative\n".write(toFile: data, atomically: true, encoding: .utf8)
+        #expect(try Command("evaluate", "--model", folder, "--dataset", data, "--write-profile").status == 0)
+        let profile = try json(try String(contentsOfFile: folder + "/reference_profile.json", encoding: .utf8))
+        #expect(profile["texts"] == 2 && profile["features"]?["label"] == ["negative": 1, "neutral": 0, "positive": 1])
+        try "{}".write(toFile: folder + "/reference_profile.json", atomically: true, encoding: .utf8)
+        let command = try Command("serve", "--port", "0", "--model", folder)
+        #expect(command.status == 2)
+        #expect(command.errors.hasPrefix("apus: \(folder)/reference_profile.json: has no whole number \"format_version\""))
+    }
+
     @Test func `serve opens its port, answers, and leaves on SIGTERM with status 0`() async throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Command.binary)
-        process.arguments = ["serve", "--port", "0"]
+        process.arguments = ["serve", "--port", "0", "--grace-period", "1"]
         let stderr = Pipe()
         process.standardError = stderr
         try process.run()

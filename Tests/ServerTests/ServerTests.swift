@@ -1,35 +1,13 @@
 import Engine
 import Foundation
-import Hummingbird
 import HTTPTypes
 import HummingbirdTesting
-import Logging
 import NIOCore
 import Testing
 
 import Server
 
 @Suite struct ServerTests {
-    private static let classifier = Result { try Classifier(try ModelDirectory.shipped()) }
-
-    /// Runs `body` against a server on a real port.
-    private func serve(
-        _ limits: ServerLimits = ServerLimits(), _ body: @escaping @Sendable (any TestClientProtocol) async throws -> Void
-    ) async throws {
-        let server = ApusServer(classifier: try Self.classifier.get(), limits: limits)
-        try await server.application().test(.live) { try await body($0) }
-    }
-
-    private func post(
-        _ client: any TestClientProtocol, _ body: String, to path: String = "/predict", type: String? = "application/json"
-    ) async throws -> (status: Int, json: JSONValue, headers: HTTPFields) {
-        var headers = HTTPFields()
-        headers[.contentType] = type
-        let response = try await client.execute(uri: path, method: .post, headers: headers, body: ByteBuffer(string: body))
-        let json = try JSONValue(parsing: Array(response.body.readableBytesView))
-        return (response.status.code, json, response.headers)
-    }
-
     @Test func `a text is answered by its label, its score and all scores`() async throws {
         try await serve { client in
             for path in ["/predict", "/"] {
@@ -114,7 +92,9 @@ import Server
     }
 
     @Test func `a body or a batch beyond its limit is a 413, with the limit`() async throws {
-        try await serve(ServerLimits(bodyBytes: 100, clientBatch: 2)) { client in
+        var limits = ServerLimits()
+        (limits.bodyBytes, limits.clientBatch) = (100, 2)
+        try await serve(.init(limits: limits)) { client in
             let body = try await post(client, "{\"text\":\"\(String(repeating: "a", count: 200))\"}")
             #expect(body.status == 413)
             #expect(body.json["error"]?["message"]?.string?.contains("limit of 100 bytes") == true)
@@ -180,16 +160,22 @@ import Server
         }
     }
 
-    @Test func `many clients at once each get their own answer`() async throws {
-        let texts = ["I love it", "I hate it", "Monday at noon", "great great great", "awful", "the report is here"]
-        let expected = try Self.classifier.get().predict(texts).map(\.best.label)
+    @Test func `thousands of requests from many clients at once each get their own answer`() async throws {
+        let texts = (0..<97).map { "text \($0) " + String(repeating: $0 % 2 == 0 ? "so good " : "so bad ", count: $0 % 23) }
+        let expected = try Support.classifier.get().predict(texts).map { JSONValue.float($0.best.value).serialized() }
         try await serve { client in
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for index in 0..<120 {
+                for first in 0..<48 {
                     group.addTask {
-                        let text = texts[index % texts.count]
-                        let answer = try await post(client, "{\"text\":\"\(text)\"}").json
-                        #expect(answer["label"]?.string == expected[index % texts.count])
+                        for index in stride(from: first, to: 3000, by: 48) {
+                            // Every fifth request has several texts.
+                            let indices = (0..<(index % 5 == 0 ? 7 : 1)).map { (index + $0) % texts.count }
+                            let list = JSONValue.array(indices.map { .string(texts[$0]) })
+                            let body = String(decoding: JSONValue.object([.init("texts", list)]).serialized(), as: UTF8.self)
+                            let answer = try await post(client, body).json
+                            let scores = answer["predictions"]?.array?.map { $0["score"]?.serialized() }
+                            #expect(scores == indices.map { expected[$0] })
+                        }
                     }
                 }
                 try await group.waitForAll()

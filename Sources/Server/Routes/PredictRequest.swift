@@ -1,7 +1,7 @@
 import Engine
 
 /// A body of `POST /predict`, in one of its three forms.
-struct PredictRequest: Sendable, Equatable {
+struct PredictRequest: TextPrediction.Body, Equatable {
     enum Form: Sendable, Equatable {
         /// `{"text": "…"}`, answered by one object.
         case text
@@ -81,8 +81,9 @@ struct PredictRequest: Sendable, Equatable {
             }
             self.function = function
         }
-        if let value = parameters["truncate"] ?? parameters["truncation"], !value.isNull {
-            truncates = try Self.boolean(value, "parameters.truncate")
+        // Clients of both spellings are about.
+        for name in ["truncation", "truncate"] {
+            if let value = parameters[name], !value.isNull { truncates = try Self.boolean(value, "parameters.\(name)") }
         }
     }
 

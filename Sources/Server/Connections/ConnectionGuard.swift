@@ -1,0 +1,301 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+
+/// Stands between a socket's HTTP and the router, and sees to what a router never sees: requests that do not arrive in time,
+/// that are no HTTP, that ask whether to go on; clients that hang up; connections that are to end.
+///
+/// It also turns HTTP/1's types into HTTP's and back, which costs nothing here and a handler elsewhere.
+final class ConnectionGuard: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// How long a stopping server waits for a request that an idle client may just be sending.
+    private static let drainTime = Duration.milliseconds(100)
+    /// How long a client may go on sending after the connection's last answer, so that it gets to read that answer.
+    private static let lingerTime = Duration.seconds(2)
+
+    private enum Phase {
+        /// Nothing asked, nothing owed.
+        case idle
+        /// A part of a request is here.
+        case reading
+        /// A whole request is here, and its answer is being made.
+        case answering
+        /// The last answer is out.
+        case ending
+    }
+
+    private let limits: ServerLimits
+    private let state: ServerState
+
+    /// Requests whose head came, and requests that were answered.
+    private var begun = 0
+    private var answered = 0
+    /// Which of the requests between are HEAD: their answers have no body.
+    private var headRequests: Set<Int> = []
+    /// The head came, the end did not.
+    private var isReading = false
+    private var hasPartialHead = false
+    private var readParts = false
+    /// Interim answers are understood, and connections kept open. Of HTTP/1.0, one request a connection is answered.
+    private var isHTTP11 = true
+    /// The connection ends after so many answers.
+    private var lastAnswer = Int.max
+    /// What makes the rest of the input unreadable; told once all answers before it are out.
+    private var failure: RequestError?
+    private var isEnding = false
+
+    private var phase = Phase.ending
+    private var deadline: NIODeadline?
+    private var timer: (due: NIODeadline, task: Scheduled<Void>)?
+
+    init(limits: ServerLimits, state: ServerState) {
+        self.limits = limits
+        self.state = state
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        state.connectionOpened()
+        update(context)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        state.connectionClosed()
+        timer?.task.cancel()
+        timer = nil
+    }
+
+    // MARK: - What comes in
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        readParts = true
+        if isEnding || failure != nil { return }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            if begun >= lastAnswer { return }
+            guard let request = request(head, context) else { return }
+            begun += 1
+            isReading = true
+            hasPartialHead = false
+            if head.method == .HEAD { headRequests.insert(begun) }
+            isHTTP11 = head.version == .http1_1
+            if !head.isKeepAlive || !isHTTP11 || state.isStopping { lastAnswer = min(lastAnswer, begun) }
+            if begun == answered + 1 { invite(head, context) }
+            context.fireChannelRead(wrapInboundOut(.head(request)))
+        case .body(let bytes):
+            guard isReading else { return }
+            context.fireChannelRead(wrapInboundOut(.body(bytes)))
+        case .end(let trailers):
+            guard isReading else { return }
+            isReading = false
+            update(context)
+            context.fireChannelRead(wrapInboundOut(.end(trailers.map { HTTPFields($0, splitCookie: false) })))
+        }
+    }
+
+    /// A head that the parser let pass and RFC 9112 does not is refused: what stands before this server might read another
+    /// request from it.
+    private func request(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) -> HTTPRequest? {
+        let problem: String
+        let codings = head.headers["transfer-encoding"]
+        if head.version == .http1_1, head.headers["host"].count != 1 {
+            problem = "it has \(head.headers["host"].count) Host headers, and needs one"
+        } else if !codings.isEmpty, head.version != .http1_1 || codings.map({ $0.lowercased() }) != ["chunked"] {
+            problem = "its Transfer-Encoding is \(codings.joined(separator: ", ")), and only chunked is supported, in HTTP/1.1"
+        } else if let request = try? HTTPRequest(head, secure: false, splitCookie: false) {
+            return request
+        } else {
+            problem = "its method or path cannot be read"
+        }
+        fail(RequestError(.badRequest, "bad_request", "the request is not well-formed HTTP/1.1: \(problem)"), context)
+        return nil
+    }
+
+    /// `Expect: 100-continue`: a client that asks whether its body is welcome is told so, unless it is too large.
+    private func invite(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let length = head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
+        guard head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" }), length <= limits.bodyBytes
+        else { return }
+        sendContinue(context)
+    }
+
+    private func sendContinue(_ context: ChannelHandlerContext) {
+        guard isHTTP11 else { return }
+        context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !readParts, begun == answered, !isReading { hasPartialHead = true }
+        readParts = false
+        update(context)
+        context.fireChannelReadComplete()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        if isEnding || failure != nil { return }
+        let reason = RequestError(
+            error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest, "bad_request",
+            "the request is not well-formed HTTP/1.1: \(error)")
+        if isReading, begun == answered + 1 {
+            refuseBody(reason, context)
+        } else {
+            fail(reason, context)
+        }
+    }
+
+    /// The router is reading this body, and tells the client.
+    private func refuseBody(_ reason: RequestError, _ context: ChannelHandlerContext) {
+        lastAnswer = begun
+        context.fireErrorCaught(UnreadableBody(reason: reason))
+    }
+
+    /// Ends the connection with an answer of its own, behind those that are still to come.
+    private func fail(_ error: RequestError, _ context: ChannelHandlerContext) {
+        failure = error
+        if answered == begun { tellFailure(error, context) }
+    }
+
+    private func tellFailure(_ error: RequestError, _ context: ChannelHandlerContext) {
+        let body = ByteBuffer(bytes: error.json.serialized())
+        let headers: HTTPHeaders = [
+            "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
+            "server": "apus", "x-request-id": RequestIdentifier.make(), "server-timing": ServerTiming().header,
+        ]
+        let status = HTTPResponseStatus(statusCode: error.status.code, reasonPhrase: error.status.reasonPhrase)
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
+        context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        end(context, with: wrapOutboundOut(.end(nil)))
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ChannelEvent.inputClosed:
+            // Either the client has shut its half down and listens, or it is gone. An interim answer, which every HTTP/1.1
+            // client skips, shows which: the system of one that is gone refuses it, and the connection breaks.
+            if phase == .answering { sendContinue(context) }
+            if isEnding { context.close(promise: nil) }
+            context.fireUserInboundEventTriggered(event)
+        case is ChannelShouldQuiesceEvent:
+            state.stop()
+            lastAnswer = min(lastAnswer, max(begun, answered + 1))
+            if phase == .idle { wait(Self.drainTime, context) }
+        default:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    // MARK: - What goes out
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if isEnding {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch unwrapOutboundIn(data) {
+        case .head(let response):
+            var head = HTTPResponseHead(response)
+            if state.isStopping { lastAnswer = min(lastAnswer, max(begun, answered + 1)) }
+            // An answer to what did not come whole: the rest is not waited for.
+            if isReading, begun == answered + 1 { lastAnswer = begun }
+            if answered + 1 >= lastAnswer {
+                head.headers.replaceOrAdd(name: "connection", value: "close")
+            }
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body(let bytes):
+            if headRequests.contains(answered + 1) {
+                promise?.succeed()
+            } else {
+                context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
+            }
+        case .end(let trailers):
+            answered += 1
+            headRequests.remove(answered)
+            let part = wrapOutboundOut(.end(trailers.map { HTTPHeaders($0) }))
+            if answered >= lastAnswer { return end(context, with: part, promise) }
+            context.write(part, promise: promise)
+            if answered == begun, let failure { return tellFailure(failure, context) }
+            update(context)
+        }
+    }
+
+    /// Ends the connection once all is written: at once where the client has nothing more to say, else after a while, as a
+    /// socket that is closed upon unread bytes would take back what it has sent.
+    private func end(_ context: ChannelHandlerContext, with part: NIOAny, _ promise: EventLoopPromise<Void>? = nil) {
+        guard !isEnding else { return }
+        isEnding = true
+        let isListening = isReading || failure != nil
+        // A client that does not read its answer has as long as one that does not send its request.
+        phase = .ending
+        wait(limits.readTimeout, context)
+        let written = promise ?? context.eventLoop.makePromise()
+        written.futureResult.assumeIsolated().whenComplete { [self] _ in
+            context.close(mode: isListening ? .output : .all, promise: nil)
+            if isListening { wait(Self.lingerTime, context) }
+        }
+        context.writeAndFlush(part, promise: written)
+    }
+
+    // MARK: - Time
+
+    private var currentPhase: Phase {
+        if isEnding { return .ending }
+        if isReading, begun == answered + 1 { return .reading }
+        if begun > answered { return .answering }
+        return hasPartialHead ? .reading : .idle
+    }
+
+    /// Sets the time that the phase may take, where it is a new one.
+    private func update(_ context: ChannelHandlerContext) {
+        let current = currentPhase
+        guard current != phase else { return }
+        phase = current
+        switch current {
+        case .idle: wait(state.isStopping ? Self.drainTime : limits.idleTimeout, context)
+        case .reading: wait(limits.readTimeout, context)
+        case .answering: deadline = nil  // which the queue sees to
+        case .ending: break
+        }
+    }
+
+    private func wait(_ time: Duration, _ context: ChannelHandlerContext) {
+        let due = NIODeadline.now() + TimeAmount(time)
+        deadline = due
+        schedule(due, context)
+    }
+
+    /// A timer that fires too early looks at the deadline again, so that most requests touch no timer.
+    private func schedule(_ due: NIODeadline, _ context: ChannelHandlerContext) {
+        if let timer, timer.due <= due { return }
+        timer?.task.cancel()
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [self] in
+            timer = nil
+            guard let deadline else { return }
+            if NIODeadline.now() < deadline { schedule(deadline, context) } else { timeOut(context) }
+        }
+        timer = (due, task)
+    }
+
+    private func timeOut(_ context: ChannelHandlerContext) {
+        deadline = nil
+        guard phase == .reading else { return context.close(promise: nil) }
+        let late = RequestError(
+            .requestTimeout, "request_timeout",
+            "the request did not arrive whole within \(limits.readTimeout.components.seconds) s")
+        if begun == answered { fail(late, context) } else { refuseBody(late, context) }
+    }
+}
+
+/// A body that cannot be read on, and what its client is told.
+struct UnreadableBody: Error {
+    let reason: RequestError
+}
+
+@available(*, unavailable)
+extension ConnectionGuard: Sendable {}

@@ -1,0 +1,37 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+
+/// How an accepted connection is served: HTTP/1.1 behind a `ConnectionGuard`, on the socket's own event loop.
+struct HTTPConnection: HTTPChannelHandler {
+    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    let responder: Responder
+    let limits: ServerLimits
+    let state: ServerState
+    let executors: [ObjectIdentifier: EventLoopExecutor]
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            var header = NIOHTTPDecoderLimitConfiguration()
+            header.maxHeaderFieldSize = 16 << 10
+            header.maxHeaderListSize = 64 << 10
+            header.maxHeaderFieldCount = 200
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.configureHTTPServerPipeline(
+                withPipeliningAssistance: false,  // one request at a time is read from the channel below
+                withErrorHandling: false, withOutboundHeaderValidation: false, withEncoderConfiguration: .init(),
+                withDecoderLimitConfiguration: header)
+            try pipeline.addHandler(ConnectionGuard(limits: limits, state: state))
+            return try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        let executor = executors[ObjectIdentifier(value.channel.eventLoop)]
+        await withTaskExecutorPreference(executor) { await handleHTTP(asyncChannel: value, logger: logger) }
+    }
+}

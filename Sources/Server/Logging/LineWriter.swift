@@ -1,0 +1,71 @@
+import Engine
+import Foundation
+
+/// Writes lines to a file descriptor from a thread of its own, so that nobody who logs ever waits for a disk, a pipe or a
+/// terminal. What cannot be written is lost: a full disk, or a reader that stands still while `capacity` bytes pile up.
+/// How many lines that were is said as soon as there is room again.
+package final class LineWriter: Sendable {
+    private let state = State()
+    private let capacity: Int
+    package typealias LossNote = @Sendable (_ lines: Int) -> [UInt8]
+
+    private final class State: @unchecked Sendable {
+        let condition = NSCondition()
+        var pending: [UInt8] = []
+        var lost = 0
+        var isWriting = false
+        var isEnded = false
+    }
+
+    /// - Parameter lossNote: the line that says how many were lost.
+    package init(descriptor: Int32 = STDERR_FILENO, capacity: Int = 4 << 20, lossNote: @escaping LossNote) {
+        self.capacity = capacity
+        let state = state
+        Thread.detachNewThread { Self.loop(state, descriptor, lossNote) }
+    }
+
+    deinit {
+        state.condition.withLock {
+            state.isEnded = true
+            state.condition.broadcast()
+        }
+    }
+
+    /// - Parameter line: with its newline.
+    package func write(_ line: [UInt8]) {
+        state.condition.withLock {
+            guard state.pending.count + line.count <= capacity else {
+                state.lost += 1
+                return
+            }
+            state.pending += line
+            // The writer looks again by itself after each write.
+            if !state.isWriting { state.condition.broadcast() }
+        }
+    }
+
+    /// Waits until all is written, `limit` at most.
+    package func flush(within limit: TimeInterval = 1) {
+        let deadline = Date(timeIntervalSinceNow: limit)
+        state.condition.withLock {
+            while state.isWriting || !state.pending.isEmpty, state.condition.wait(until: deadline) {}
+        }
+    }
+
+    private static func loop(_ state: State, _ descriptor: Int32, _ lossNote: LossNote) {
+        state.condition.lock()
+        while true {
+            while state.pending.isEmpty, !state.isEnded { state.condition.wait() }
+            if state.pending.isEmpty { break }
+            let (lines, lost) = (state.pending, state.lost)
+            (state.pending, state.lost, state.isWriting) = ([], 0, true)
+            state.condition.unlock()
+            let isWritten = FileReplacement.writeAll(lines + (lost > 0 ? lossNote(lost) : []), to: descriptor)
+            state.condition.lock()
+            if !isWritten { state.lost += lost + lines.count { $0 == 0x0A } }
+            state.isWriting = false
+            state.condition.broadcast()
+        }
+        state.condition.unlock()
+    }
+}

@@ -1,0 +1,181 @@
+import CoreMetrics
+import Engine
+import Synchronization
+
+/// Every figure that the server publishes.
+package final class ServerMetrics: Sendable {
+    package let registry = PrometheusRegistry(ServerMetrics.descriptions)
+
+    private let requests: CachedMetrics<RequestKey, Counter>
+    private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
+    private let rejections: CachedMetrics<String, Counter>
+    private let inProgress: Meter
+    private let predictions: [String: Counter]
+    private let confidence: Recorder
+    private let inputTokens: Recorder
+    private let truncated: Counter
+    private let tokenizing: CoreMetrics.Timer
+    private let queueing: CoreMetrics.Timer
+    private let inference: CoreMetrics.Timer
+    private let batchTexts: Recorder
+    private let batchTokens: Recorder
+    private let queueDepth: Meter
+    private let connections: Meter
+
+    private struct RequestKey: Hashable {
+        let handler: String
+        let method: String
+        let status: Int
+    }
+
+    private struct HandlerKey: Hashable {
+        let handler: String
+        let method: String
+    }
+
+    package init(_ classifier: Classifier, gate: StoredEvaluation?) {
+        let registry = registry
+        requests = CachedMetrics { key in
+            Counter(
+                label: "http_requests_total",
+                dimensions: [("handler", key.handler), ("method", key.method), ("status", "\(key.status)")], factory: registry)
+        }
+        durations = CachedMetrics { key in
+            Timer(
+                label: "http_request_duration_seconds", dimensions: [("handler", key.handler), ("method", key.method)],
+                preferredDisplayUnit: .seconds, factory: registry)
+        }
+        rejections = CachedMetrics { reason in
+            Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
+        }
+        inProgress = Meter(label: "http_requests_in_progress", factory: registry)
+        predictions = Dictionary(
+            uniqueKeysWithValues: classifier.labels.map {
+                ($0, Counter(label: "apus_predictions_total", dimensions: [("label", $0)], factory: registry))
+            })
+        confidence = Recorder(label: "apus_prediction_confidence", dimensions: [], aggregate: true, factory: registry)
+        inputTokens = Recorder(label: "apus_input_tokens", dimensions: [], aggregate: true, factory: registry)
+        truncated = Counter(label: "apus_truncated_total", factory: registry)
+        tokenizing = Timer(label: "apus_tokenize_seconds", factory: registry)
+        queueing = Timer(label: "apus_queue_seconds", factory: registry)
+        inference = Timer(label: "apus_inference_seconds", factory: registry)
+        batchTexts = Recorder(label: "apus_batch_texts", dimensions: [], aggregate: true, factory: registry)
+        batchTokens = Recorder(label: "apus_batch_tokens", dimensions: [], aggregate: true, factory: registry)
+        queueDepth = Meter(label: "apus_queue_depth", factory: registry)
+        connections = Meter(label: "apus_connections", factory: registry)
+        for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
+        Meter(
+            label: "apus_model_info",
+            dimensions: [
+                ("model", classifier.directory.name), ("revision", ""), ("precision", classifier.precision.rawValue),
+                ("isa", classifier.instructionSet.name),
+            ], factory: registry
+        ).set(1)
+        if let gate { Meter(label: "apus_gate_accuracy", factory: registry).set(gate.accuracy) }
+    }
+
+    /// Why a request was turned away though nothing was wrong with it.
+    enum RejectionReason: String, CaseIterable {
+        case queueFull = "queue_full", deadline, clientGone = "client_gone", stopping
+    }
+
+    func requestStarted() { inProgress.increment(by: 1) }
+
+    func requestEnded(handler: String, method: String, status: Int, error: String?, took duration: Duration) {
+        inProgress.decrement(by: 1)
+        requests[RequestKey(handler: handler, method: method, status: status)].increment()
+        durations[HandlerKey(handler: handler, method: method)].record(duration: duration)
+        if let error, RejectionReason(rawValue: error) != nil { rejections[error].increment() }
+    }
+
+    func record(batchOf encodings: [Encoding], took duration: Duration) {
+        batchTexts.record(encodings.count)
+        batchTokens.record(encodings.reduce(0) { $0 + $1.ids.count })
+        inference.record(duration: duration)
+    }
+
+    func record(_ answer: InferenceQueue.Answer, tokenized: Duration) {
+        tokenizing.record(duration: tokenized)
+        queueing.record(duration: answer.queued)
+        for prediction in answer.predictions {
+            predictions[prediction.best.label]?.increment()
+            confidence.record(Double(prediction.best.value))
+            inputTokens.record(prediction.tokens)
+            if prediction.isTruncated { truncated.increment() }
+        }
+    }
+
+    /// The whole text for Prometheus, with what is only asked for when somebody looks.
+    func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?) -> String {
+        queueDepth.set(depth)
+        connections.set(open)
+        if let drift = drift?.current {
+            Meter(label: "apus_drift_samples", factory: registry).set(drift.samples)
+            for feature in ReferenceProfile.Feature.allCases {
+                let figures = drift.figures[feature]
+                publish("apus_drift_psi", feature, figures?.stabilityIndex)
+                publish("apus_drift_js_distance", feature, figures?.jensenShannonDistance)
+            }
+        }
+        var text = registry.prometheusText()
+        ProcessMetrics.current?.write(to: &text)
+        return text.text
+    }
+
+    /// Nothing is published where there is no value.
+    private func publish(_ name: String, _ feature: ReferenceProfile.Feature, _ value: Double?) {
+        let meter = Meter(label: name, dimensions: [("feature", feature.rawValue)], factory: registry)
+        if let value { meter.set(value) } else { meter.destroy() }
+    }
+}
+
+/// Metrics of one name by their dimensions, made when they are first used.
+private final class CachedMetrics<Key: Hashable & Sendable, Metric: Sendable>: Sendable {
+    private let metrics = Mutex<[Key: Metric]>([:])
+    private let make: @Sendable (Key) -> Metric
+
+    init(_ make: @escaping @Sendable (Key) -> Metric) { self.make = make }
+
+    subscript(key: Key) -> Metric {
+        metrics.withLock { metrics in
+            if let metric = metrics[key] { return metric }
+            let metric = make(key)
+            metrics[key] = metric
+            return metric
+        }
+    }
+}
+
+extension ServerMetrics {
+    private static let durations = [
+        0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+    ]
+    private static let shortDurations = [
+        0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30,
+    ]
+    private static let powers = (0...14).map { Double(1 << $0) }
+
+    static let descriptions: [String: PrometheusRegistry.Description] = [
+        "http_requests_total": .init(help: "Requests answered."),
+        "http_request_duration_seconds": .init(help: "From a request's head to its answer.", buckets: durations),
+        "http_requests_in_progress": .init(help: "Requests being answered."),
+        "apus_predictions_total": .init(help: "Texts predicted, by their most probable label."),
+        "apus_prediction_confidence": .init(
+            help: "The most probable label's probability.", buckets: [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1]),
+        "apus_input_tokens": .init(help: "Tokens of a text as the model reads it.", buckets: powers.dropLast(3)),
+        "apus_batch_texts": .init(help: "Texts of a forward pass.", buckets: powers.dropLast(4)),
+        "apus_batch_tokens": .init(help: "Tokens of a forward pass.", buckets: Array(powers)),
+        "apus_queue_depth": .init(help: "Texts accepted that are in no forward pass yet."),
+        "apus_connections": .init(help: "Connections open."),
+        "apus_tokenize_seconds": .init(help: "Tokenizing the texts of a request.", buckets: shortDurations),
+        "apus_queue_seconds": .init(help: "A request's wait for the model.", buckets: shortDurations),
+        "apus_inference_seconds": .init(help: "A forward pass.", buckets: shortDurations),
+        "apus_rejected_total": .init(help: "Requests turned away though nothing was wrong with them."),
+        "apus_truncated_total": .init(help: "Texts cut off to what the model reads."),
+        "apus_drift_psi": .init(help: "Population stability index of recent predictions against the reference profile."),
+        "apus_drift_js_distance": .init(help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
+        "apus_drift_samples": .init(help: "Predictions in the drift window."),
+        "apus_model_info": .init(help: "The model that is served; always 1."),
+        "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
+    ]
+}

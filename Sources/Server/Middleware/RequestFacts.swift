@@ -1,0 +1,57 @@
+import Foundation
+import Hummingbird
+import NIOCore
+import Synchronization
+
+/// What a handler leaves for the log line and the headers of its request.
+final class RequestFacts: Sendable {
+    struct Values: Sendable {
+        var texts: Int?
+        var tokens: Int?
+        var timing = ServerTiming()
+    }
+
+    let values = Mutex(Values())
+}
+
+/// Where a request's milliseconds went.
+struct ServerTiming: Sendable {
+    var tokenize = Duration.zero
+    var queue = Duration.zero
+    var infer = Duration.zero
+
+    /// The `Server-Timing` header: milliseconds with three decimals.
+    var header: String {
+        "tokenize;dur=\(Self.decimals(tokenize)), queue;dur=\(Self.decimals(queue)), infer;dur=\(Self.decimals(infer))"
+    }
+
+    static func decimals(_ duration: Duration) -> String {
+        let thousandths = Int((duration / .microseconds(1)).rounded())
+        let fraction = String(thousandths % 1000)
+        return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
+    }
+}
+
+enum RequestIdentifier {
+    static func make() -> String { UUID().uuidString.lowercased() }
+
+    /// The client's own, where it is printable and short.
+    static func accepted(_ identifier: String?) -> String? {
+        guard let identifier, 1...128 ~= identifier.utf8.count, identifier.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+            return nil
+        }
+        return identifier
+    }
+}
+
+package struct ApusRequestContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// The client's connection.
+    let channel: any Channel
+    let facts = RequestFacts()
+
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+}

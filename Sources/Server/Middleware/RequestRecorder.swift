@@ -1,0 +1,67 @@
+import Hummingbird
+import Logging
+
+/// Around everything else: the headers that every answer has, its figures, and its line in the log.
+package struct RequestRecorder: RouterMiddleware {
+    let routes: RouteTable
+    let metrics: ServerMetrics
+    let logger: Logger
+
+    package func handle(
+        _ request: Request, context: ApusRequestContext, next: (Request, ApusRequestContext) async throws -> Response
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        metrics.requestStarted()
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            // Errors were answered further in; this one is no answer, but a connection that broke.
+            metrics.requestEnded(handler: "other", method: "other", status: 500, error: nil, took: .zero)
+            throw error
+        }
+        let identifier = RequestIdentifier.accepted(request.headers[.requestID]) ?? RequestIdentifier.make()
+        let facts = context.facts.values.withLock { $0 }
+        response.headers[.requestID] = identifier
+        response.headers[.serverTiming] = facts.timing.header
+        let error = response.headers[.errorType]
+        response.headers[.errorType] = nil
+        let took = ContinuousClock.now - start
+        let route = routes.route(of: request, context)
+        metrics.requestEnded(
+            handler: route?.pattern ?? "other", method: routes.methods.contains(request.method) ? request.method.rawValue : "other",
+            status: response.status.code, error: error, took: took)
+        log(request, response, identifier, error, facts, took, isQuiet: route?.isQuiet ?? false)
+        return response
+    }
+
+    private func log(
+        _ request: Request, _ response: Response, _ identifier: String, _ error: String?, _ facts: RequestFacts.Values,
+        _ took: Duration, isQuiet: Bool
+    ) {
+        let status = response.status.code
+        let level: Logger.Level = status >= 500 ? .warning : isQuiet ? .debug : .info
+        guard logger.logLevel <= level else { return }
+        var metadata: Logger.Metadata = [
+            "request_id": .string(identifier), "method": .string(request.method.rawValue), "path": .string(request.uri.path),
+            "status": .stringConvertible(status), "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
+        ]
+        if let error { metadata["error"] = .string(error) }
+        if let texts = facts.texts { metadata["texts"] = .stringConvertible(texts) }
+        if let tokens = facts.tokens { metadata["tokens"] = .stringConvertible(tokens) }
+        if let parent = request.headers[.traceParent], Self.isTraceParent(parent) { metadata["traceparent"] = .string(parent) }
+        logger.log(level: level, "request", metadata: metadata)
+    }
+
+    /// W3C Trace Context: version, trace id, parent id and flags in lowercase hexadecimal. Version ff and ids of zeros are
+    /// invalid.
+    package static func isTraceParent(_ text: String) -> Bool {
+        let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.count == 4 && !parts[0].elementsEqual("ff".utf8)
+            && parts[1...2].allSatisfy { !$0.allSatisfy { $0 == UInt8(ascii: "0") } } && zip(parts, [2, 32, 16, 2]).allSatisfy { $0.count == $1 }
+            && text.utf8.allSatisfy { byte in
+                byte == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+                    || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte
+            }
+    }
+}

@@ -1,0 +1,54 @@
+import Engine
+import Hummingbird
+
+/// What a client is told, in the one form that all errors have: `{"error": {"type", "message"}}`.
+package struct RequestError: Error {
+    package let status: HTTPResponse.Status
+    package let type: String
+    package let message: String
+    package var headers: HTTPFields = [:]
+
+    init(_ status: HTTPResponse.Status, _ type: String, _ message: String) {
+        self.status = status
+        self.type = type
+        self.message = message
+    }
+
+    /// A field is missing, empty, of the wrong type or too long.
+    static func invalid(_ message: String) -> RequestError {
+        RequestError(.unprocessableContent, "invalid_request", message)
+    }
+
+    static func queueFull(waiting: Int, asked: Int, limit: Int) -> RequestError {
+        var error = RequestError(
+            .tooManyRequests, "queue_full",
+            "\(waiting) texts wait for the model and this request has \(asked); the limit is \(limit). Try again in a second")
+        error.headers[.retryAfter] = "1"
+        return error
+    }
+
+    static let stopping = RequestError(
+        .serviceUnavailable, "stopping", "the server is stopping and takes no new work. Send the request to another one")
+
+    static let deadline = RequestError(
+        .gatewayTimeout, "deadline", "the model did not get to this request in time. Try again with fewer texts, or later")
+
+    /// Nobody hears this one: the connection is closed.
+    static let clientGone = RequestError(.init(code: 499, reasonPhrase: "Client Closed Request"), "client_gone", "the client left")
+
+    var json: JSONValue { ["error": ["type": .string(type), "message": .string(message)]] }
+
+    var response: Response {
+        var response = Response.json(json, status: status)
+        response.headers.append(contentsOf: headers)
+        return response
+    }
+}
+
+extension Response {
+    static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
+        Response(
+            status: status, headers: [.contentType: "application/json"],
+            body: .init(byteBuffer: ByteBuffer(bytes: value.serialized())))
+    }
+}

@@ -1,0 +1,76 @@
+import AsyncHTTPClient
+import Engine
+import Foundation
+import Hummingbird
+import Logging
+import NIOCore
+import ServiceLifecycle
+
+/// The server's test of itself: every route, the error answers, a batch, and the texts whose labels are known, over real
+/// HTTP on a loopback port, before anybody else gets to it. It also pays for what a first request costs.
+public struct SelfTest: Sendable {
+    public struct Check: Sendable {
+        public let name: String
+        /// What was wrong; nil where it passed.
+        public let failure: String?
+    }
+
+    public struct Report: Sendable {
+        public let checks: [Check]
+        public let duration: Duration
+
+        public var failures: [Check] { checks.filter { $0.failure != nil } }
+    }
+
+    /// Texts with the label that the model gave them when it was made: `reference_texts.jsonl` of its directory.
+    static let referenceFileName = "reference_texts.jsonl"
+
+    private let classifier: Classifier
+    private let options: ServerOptions
+    private let references: [(text: String, label: String)]
+
+    /// Throws `InputError` where the model directory's `reference_texts.jsonl` is damaged.
+    public init(classifier: Classifier, options: ServerOptions = ServerOptions()) throws(InputError) {
+        self.classifier = classifier
+        self.options = options
+        let path = classifier.directory.path + "/" + Self.referenceFileName
+        guard FileManager.default.fileExists(atPath: path) else {
+            references = []
+            return
+        }
+        let dataset = try Dataset(path: path, split: "reference", modelLabels: classifier.labels)
+        references = zip(dataset.texts, dataset.labels).map { ($0, classifier.labels[$1]) }
+    }
+
+    /// Starts a server on a free loopback port, asks it everything, and stops it.
+    public func run() async throws -> Report {
+        var logger = Logger(label: "apus.self-test")
+        // The error answers are asked for; they are no news.
+        logger.logLevel = .critical
+        let server = try ApusServer(classifier: classifier, options: options, logger: logger)
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        let application = server.application { port.yield($0) }
+        let services = ServiceGroup(configuration: .init(services: [application], logger: application.logger))
+        let start = ContinuousClock.now
+        let serving = Task { try await services.run() }
+        let checks = await withTaskGroup(of: [Check]?.self) { group in
+            group.addTask {
+                var iterator = ports.makeAsyncIterator()
+                guard let port = await iterator.next() else { return nil }
+                return await SelfTestClient.checks(
+                    url: "http://127.0.0.1:\(port)", classifier: classifier, options: options, references: references)
+            }
+            group.addTask {
+                // A server that ends before it was told to did not start.
+                _ = await serving.result
+                return nil
+            }
+            let first = await group.next() ?? nil
+            port.finish()
+            await services.triggerGracefulShutdown()
+            return first
+        }
+        try await serving.value
+        return Report(checks: checks ?? [], duration: ContinuousClock.now - start)
+    }
+}

@@ -1,0 +1,55 @@
+/// What clients may ask for, and how long things may take.
+public struct ServerLimits: Sendable {
+    /// The largest body of a request.
+    public var bodyBytes = 2 << 20
+    /// The most texts of one request.
+    public var clientBatch = 128
+    /// The most texts that wait for the model at once; a request beyond is refused.
+    public var queuedTexts = 1024
+    /// The most tokens of one forward pass; nil for what the model's passes take.
+    public var batchTokens: Int?
+    /// The most connections open at once; others wait to be accepted.
+    public var connections = 1024
+    /// From a request's head to its answer.
+    public var requestTimeout = Duration.seconds(30)
+    /// How long a request may take to arrive, from its first byte to its last one.
+    public var readTimeout = Duration.seconds(20)
+    /// How long a connection may do nothing between requests.
+    public var idleTimeout = Duration.seconds(75)
+    /// For what was accepted, after SIGTERM.
+    public var gracePeriod = Duration.seconds(20)
+
+    public init() {}
+}
+
+/// Who may use what.
+public struct ServerAccess: Sendable {
+    /// What clients send as `Authorization: Bearer KEY`; nil where everybody may use everything.
+    public var apiKey: String?
+    /// Whether metrics and pages ask for the key too. Health never does.
+    public var protectsEverything = false
+    /// The `Access-Control-Allow-Origin` of answers to browsers; nil for none.
+    public var allowedOrigin: String?
+
+    public init() {}
+}
+
+/// The sliding window of predictions that are compared with the model's reference profile.
+public struct DriftWindow: Sendable {
+    /// The most predictions.
+    public var samples = 10_000
+    /// The oldest prediction.
+    public var age = Duration.seconds(86_400)
+    /// With fewer, nothing is published.
+    public var minimumSamples = 500
+
+    public init() {}
+}
+
+public struct ServerOptions: Sendable {
+    public var limits = ServerLimits()
+    public var access = ServerAccess()
+    public var drift = DriftWindow()
+
+    public init(limits: ServerLimits = ServerLimits()) { self.limits = limits }
+}

@@ -1,0 +1,168 @@
+import ArgumentParser
+import Engine
+import Foundation
+import Logging
+import Server
+
+/// What `apus serve` and `apus self-test` take. Each option may stand in the environment too: `--max-queue` as
+/// `APUS_MAX_QUEUE`; what is given on the command line comes first.
+struct ServeOptions: ParsableArguments {
+    @Option(help: "The largest request body, in bytes (default: 2097152).")
+    var maxBodyBytes: Int?
+
+    @Option(help: "The most texts of one request (default: 128).")
+    var maxClientBatch: Int?
+
+    @Option(help: "The most texts that wait for the model; a request beyond is a 429 (default: 1024).")
+    var maxQueue: Int?
+
+    @Option(help: "The most tokens of one forward pass (default: 1024).")
+    var maxBatchTokens: Int?
+
+    @Option(help: "The most connections open at once; others wait (default: 1024).")
+    var maxConnections: Int?
+
+    @Option(help: "Seconds from a request to its answer; beyond is a 504 (default: 30).")
+    var requestTimeout: Double?
+
+    @Option(help: "Seconds in which a request must arrive whole; beyond is a 408 (default: 20).")
+    var readTimeout: Double?
+
+    @Option(help: "Seconds that a connection may do nothing (default: 75).")
+    var idleTimeout: Double?
+
+    @Option(help: "Seconds for what was accepted, after SIGTERM (default: 20).")
+    var gracePeriod: Double?
+
+    @Option(help: "What clients must send as \"Authorization: Bearer KEY\"; better given as APUS_API_KEY, which no ps shows.")
+    var apiKey: String?
+
+    @Flag(help: "Asks for the API key on /metrics and the pages too.")
+    var apiKeyEverywhere = false
+
+    @Option(help: "The origin whose pages may call this server from a browser, or *.")
+    var corsAllowOrigin: String?
+
+    @Option(help: "The most predictions that drift is computed from (default: 10000).")
+    var driftWindow: Int?
+
+    @Option(help: "Their greatest age, in seconds (default: 86400).")
+    var driftWindowTime: Double?
+
+    @Option(help: "With fewer predictions, no drift is published (default: 500).")
+    var driftMinSamples: Int?
+
+    @Option(help: "Log lines for people or for machines: text or json (default: text).")
+    var logFormat: LineLogHandler.Format?
+
+    @Option(help: "The least that is logged: trace, debug, info, notice, warning, error, critical (default: info).")
+    var logLevel: Logger.Level?
+
+    func options() throws -> ServerOptions {
+        var options = ServerOptions()
+        let settings = Settings()
+        try settings.set(&options.limits.bodyBytes, maxBodyBytes, "--max-body-bytes", 1...1 << 30)
+        try settings.set(&options.limits.queuedTexts, maxQueue, "--max-queue", 1...10_000_000)
+        // Where only the queue is made short, requests have to fit into it.
+        options.limits.clientBatch = min(options.limits.clientBatch, options.limits.queuedTexts)
+        try settings.set(&options.limits.clientBatch, maxClientBatch, "--max-client-batch", 1...1_000_000)
+        if let tokens = try settings.value(maxBatchTokens, "--max-batch-tokens", 1...1 << 20) { options.limits.batchTokens = tokens }
+        try settings.set(&options.limits.connections, maxConnections, "--max-connections", 1...1_000_000)
+        try settings.set(&options.limits.requestTimeout, requestTimeout, "--request-timeout")
+        try settings.set(&options.limits.readTimeout, readTimeout, "--read-timeout")
+        try settings.set(&options.limits.idleTimeout, idleTimeout, "--idle-timeout")
+        try settings.set(&options.limits.gracePeriod, gracePeriod, "--grace-period")
+        try settings.set(&options.drift.samples, driftWindow, "--drift-window", 1...10_000_000)
+        try settings.set(&options.drift.age, driftWindowTime, "--drift-window-time")
+        try settings.set(&options.drift.minimumSamples, driftMinSamples, "--drift-min-samples", 1...10_000_000)
+        options.access.apiKey = try settings.text(apiKey, "--api-key")
+        options.access.allowedOrigin = try settings.text(corsAllowOrigin, "--cors-allow-origin")
+        options.access.protectsEverything = try settings.flag(apiKeyEverywhere, "--api-key-everywhere")
+        if options.access.protectsEverything, options.access.apiKey == nil {
+            throw InputError("--api-key-everywhere", "protects nothing without --api-key")
+        }
+        return options
+    }
+
+    /// The logger of a server, and what writes its lines.
+    func logger() throws -> (logger: Logger, writer: LineWriter) {
+        let settings = Settings()
+        let format = try settings.choice(logFormat, "--log-format", LineLogHandler.Format.allCases) ?? .text
+        let level = try settings.choice(logLevel, "--log-level", Logger.Level.allCases) ?? .info
+        let writer = LineLogHandler.writer(format: format, label: "apus")
+        let logger = Logger(label: "apus") { LineLogHandler(label: $0, format: format, level: level, writer: writer) }
+        return (logger, writer)
+    }
+}
+
+extension LineLogHandler.Format: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+/// Values from the command line, else from the environment, else none; out of bounds is an error that names where it was.
+struct Settings {
+    private let environment = ProcessInfo.processInfo.environment
+
+    private func variable(_ option: String) -> (name: String, value: String)? {
+        let name = "APUS_" + option.dropFirst(2).uppercased().replacing("-", with: "_")
+        // An empty variable is one that was not set: compose files and unit files leave such behind.
+        return environment[name].flatMap { $0.isEmpty ? nil : (name, $0) }
+    }
+
+    func value<Number: Comparable & LosslessStringConvertible>(
+        _ given: Number?, _ option: String, _ range: ClosedRange<Number>
+    ) throws(InputError) -> Number? {
+        let (place, value): (String, Number)
+        if let given {
+            (place, value) = (option, given)
+        } else if let variable = variable(option) {
+            guard let number = Number(variable.value) else {
+                throw InputError(variable.name, "is \"\(variable.value)\", not a number from \(range.lowerBound) to \(range.upperBound)")
+            }
+            (place, value) = (variable.name, number)
+        } else {
+            return nil
+        }
+        guard range.contains(value) else {
+            throw InputError(place, "must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
+        }
+        return value
+    }
+
+    func set(_ target: inout Int, _ given: Int?, _ option: String, _ range: ClosedRange<Int>) throws(InputError) {
+        if let value = try value(given, option, range) { target = value }
+    }
+
+    /// Seconds, from a millisecond to a year.
+    func set(_ target: inout Duration, _ given: Double?, _ option: String) throws(InputError) {
+        if let value = try value(given, option, 0.001...31_536_000) { target = .seconds(value) }
+    }
+
+    func text(_ given: String?, _ option: String) throws(InputError) -> String? {
+        if let given {
+            // An unset variable in a script must not open what was to be closed.
+            guard !given.isEmpty else { throw InputError(option, "is empty; give a value, or leave it out") }
+            return given
+        }
+        return variable(option)?.value
+    }
+
+    func flag(_ given: Bool, _ option: String) throws(InputError) -> Bool {
+        guard !given, let variable = variable(option) else { return given }
+        switch variable.value.lowercased() {
+        case "1", "true", "yes", "on": return true
+        case "0", "false", "no", "off": return false
+        default: throw InputError(variable.name, "is \"\(variable.value)\"; it must be true or false")
+        }
+    }
+
+    func choice<Value: RawRepresentable<String>>(
+        _ given: Value?, _ option: String, _ all: [Value]
+    ) throws(InputError) -> Value? {
+        guard given == nil, let variable = variable(option) else { return given }
+        guard let value = Value(rawValue: variable.value) else {
+            throw InputError(
+                variable.name, "is \"\(variable.value)\"; it must be one of \(all.map(\.rawValue).joined(separator: ", "))")
+        }
+        return value
+    }
+}

@@ -1,0 +1,158 @@
+import Engine
+import Foundation
+import HummingbirdTesting
+import NIOCore
+import Testing
+
+import Server
+
+/// What clients do to a socket.
+@Suite struct ConnectionTests {
+    private func converse(
+        _ options: ServerOptions = ServerOptions(), _ steps: RawClient.Step..., check: @escaping @Sendable (String) -> Void
+    ) async throws {
+        try await serve(options) { client in
+            let port = try #require(client.port)
+            check(try await run(port, steps))
+            // Whatever one client did, the next one is served.
+            let next = try await run(port, [.send(request(#"{"text":"good"}"#, headers: "Connection: close\r\n")), .readToEnd])
+            #expect(next.hasPrefix("HTTP/1.1 200 OK"), "\(next)")
+        }
+    }
+
+    private func run(_ port: Int, _ steps: [RawClient.Step]) async throws -> String {
+        try await RawClient.run(port: port, steps)
+    }
+
+    /// How many status lines there are.
+    private func answers(in text: String) -> Int { text.components(separatedBy: "HTTP/1.1 ").count - 1 }
+
+    private static let impatient: ServerOptions = {
+        var limits = ServerLimits()
+        limits.readTimeout = .milliseconds(300)
+        limits.idleTimeout = .milliseconds(600)
+        return ServerOptions(limits: limits)
+    }()
+
+    @Test func `pipelined requests are answered in order`() async throws {
+        let bodies = (0..<40).map { $0 % 2 == 0 ? #"{"text":"I love it"}"# : #"{"text":"I hate it"}"# }
+        let sent = bodies.map { request($0) }.joined()
+        try await converse(.init(), .send(sent + "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), .readToEnd) { answer in
+            let labels = answer.matches(of: /"label":"(\w+)"/).map { String($0.1) }
+            #expect(labels == (0..<40).map { $0 % 2 == 0 ? "positive" : "negative" })
+            #expect(answer.hasSuffix(#"{"status":"live"}"#))
+        }
+    }
+
+    @Test func `a client that has shut its half down is answered, and the connection ends`() async throws {
+        try await converse(.init(), .send(request(#"{"text":"I love it"}"#)), .shutDown, .readToEnd) { answer in
+            #expect(answer.contains(#""label":"positive""#))
+        }
+    }
+
+    @Test func `a request that is no HTTP gets a 400 in the form of every error`() async throws {
+        for garbage in ["\u{16}\u{03}\u{01}\u{02}", "HELLO\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n"] {
+            try await converse(.init(), .send(garbage), .readToEnd) { answer in
+                #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(garbage): \(answer)")
+                #expect(answer.contains(#"{"error":{"type":"bad_request","message":"the request is not well-formed HTTP/1.1"#))
+                #expect(answer.lowercased().contains("x-request-id: "))
+            }
+        }
+    }
+
+    @Test func `garbage behind a request does not take that request's answer away`() async throws {
+        try await converse(.init(), .send(request(#"{"text":"I love it"}"#) + "garbage\r\n\r\n"), .readToEnd) { answer in
+            #expect(answer.contains(#""label":"positive""#))
+            #expect(answer.contains("HTTP/1.1 400 "))
+        }
+    }
+
+    @Test func `a header that is too long is a 431`() async throws {
+        let header = "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "a", count: 100_000))\r\n\r\n"
+        try await converse(.init(), .send(header), .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 431 "), "\($0)") }
+    }
+
+    @Test func `a body that ends before its length is a 400`() async throws {
+        let cut = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{\"text\":"
+        try await converse(.init(), .send(cut), .shutDown, .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 400 "), "\($0)") }
+    }
+
+    @Test func `a chunk with a size that is no number is a 400, once`() async throws {
+        let bad = "POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"te\r\nzz\r\n"
+        try await converse(.init(), .send(bad), .readToEnd) { answer in
+            #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(answer)")
+            #expect(answers(in: answer) == 1)
+        }
+    }
+
+    @Test func `two ways to frame one body are refused`() async throws {
+        let smuggled = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+        try await converse(.init(), .send(smuggled), .readToEnd) { answer in
+            #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(answer)")
+            #expect(answers(in: answer) == 1)
+        }
+    }
+
+    @Test func `a header or a body that trickles in gets a 408`() async throws {
+        let starts = ["POST /predict HT", "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"]
+        for start in starts {
+            try await converse(
+                Self.impatient, .send(start), .pause(milliseconds: 150), .send("T"), .pause(milliseconds: 100), .send("P"), .readToEnd
+            ) { answer in
+                #expect(answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
+                #expect(answer.contains(#""type":"request_timeout""#))
+            }
+        }
+    }
+
+    @Test func `a connection on which nothing happens is closed without a word`() async throws {
+        try await converse(Self.impatient, .readToEnd) { #expect($0.isEmpty) }
+        let once = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+        try await converse(Self.impatient, .send(once), .readToEnd) { #expect(answers(in: $0) == 1) }
+    }
+
+    @Test func `a client that asks whether to go on is told so, or refused`() async throws {
+        let head = "POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: "
+        let body = #"{"text":"I love it"}"#
+        try await converse(
+            .init(), .send(head + "\(body.utf8.count)\r\n\r\n"), .readUntil("100 Continue\r\n\r\n"), .send(body), .readToEnd
+        ) { answer in
+            #expect(answer.hasPrefix("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "\(answer)")
+        }
+        try await converse(.init(), .send(head + "999999999\r\n\r\n"), .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)") }
+    }
+
+    @Test func `a body beyond the limit is answered while it still comes, and not read for ever`() async throws {
+        var limits = ServerLimits()
+        limits.bodyBytes = 1000
+        let chunk = "3e8\r\n\(String(repeating: "a", count: 1000))\r\n"
+        let head = "POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        let endless = String(repeating: chunk, count: 1000)
+        try await converse(.init(limits: limits), .send(head), .send(endless), .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)") }
+    }
+
+    @Test func `HEAD has the headers of GET and no body, also among other requests`() async throws {
+        let requests = "HEAD /status HTTP/1.1\r\nHost: a\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        try await converse(.init(), .send(requests), .readToEnd) { answer in
+            let answers = answer.components(separatedBy: "HTTP/1.1 200 OK\r\n")
+            #expect(answers.count == 3)
+            #expect(answers[1].hasSuffix("\r\n\r\n") && answers[1].lowercased().contains("content-length: "))
+            #expect(answers[2].hasSuffix(#"{"status":"live"}"#))
+        }
+    }
+
+    @Test func `an HTTP/1.0 client gets its answer and the end of the connection`() async throws {
+        let body = #"{"text":"I love it"}"#
+        let old = "POST /predict HTTP/1.0\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        try await converse(.init(), .send(old), .readToEnd) { answer in
+            #expect(answer.contains(#""label":"positive""#) && answer.lowercased().contains("connection: close"))
+        }
+    }
+
+    @Test func `a connection that is to be closed is closed, however that is spelt`() async throws {
+        for spelling in ["close", "Close", "CLOSE"] {
+            let once = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: \(spelling)\r\n\r\n"
+            try await converse(.init(), .send(once), .readToEnd) { #expect($0.lowercased().contains("connection: close")) }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Engine
+import Foundation
+import Synchronization
+import Testing
+
+import Server
+
+/// One after the other, on a model of their own: they hold its thread.
+@Suite(.serialized) struct InferenceQueueTests {
+    private static let classifier = Result { try Classifier(try ModelDirectory.shipped()) }
+
+    private static func encodings(_ count: Int, words: Int = 1) throws -> [Encoding] {
+        let classifier = try classifier.get()
+        return try (0..<count).map { try classifier.tokenizer.encode("\($0) " + String(repeating: "word ", count: words)) }
+    }
+
+    private static func queue(texts: Int = 1024, batchTokens: Int = 1024) throws -> (InferenceQueue, ServerMetrics) {
+        let classifier = try classifier.get()
+        let metrics = ServerMetrics(classifier, gate: nil)
+        return (InferenceQueue(classifier, .init(texts: texts, batchTokens: batchTokens), metrics: metrics), metrics)
+    }
+
+    private static func client(
+        deadline: Duration = .seconds(60), hasLeft: @escaping @Sendable () -> Bool = { false }
+    ) -> InferenceQueue.Client {
+        .init(deadline: .now + deadline, hasLeft: hasLeft)
+    }
+
+    /// Holds the inference thread until `release` is called.
+    private final class Hold: Sendable {
+        private let semaphore = DispatchSemaphore(value: 0)
+
+        init() throws {
+            let semaphore = semaphore
+            try InferenceQueueTests.classifier.get().enqueue { semaphore.wait() }
+        }
+
+        func release() { semaphore.signal() }
+    }
+
+    private static func figure(_ name: String, _ metrics: ServerMetrics) -> Double? {
+        metrics.registry.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap { Double($0.split(separator: " ")[1]) }
+    }
+
+    @Test func `what waits when the model becomes free is one batch`() async throws {
+        let (queue, metrics) = try Self.queue()
+        let encodings = try Self.encodings(20)
+        let alone = try encodings.map { try Self.classifier.get().predict([$0])[0].scores }
+        let hold = try Hold()
+        try await withThrowingTaskGroup(of: (Int, [Prediction.Score]).self) { group in
+            for (index, encoding) in encodings.enumerated() {
+                group.addTask {
+                    try queue.reserve(1)
+                    return (index, try await queue.predict([encoding], for: Self.client()).predictions[0].scores)
+                }
+            }
+            while queue.waitingJobs < 20 { await Task.yield() }
+            hold.release()
+            for try await (index, scores) in group { #expect(scores == alone[index]) }
+        }
+        #expect(Self.figure("apus_batch_texts_count", metrics) == 1)
+        #expect(Self.figure("apus_batch_texts_sum", metrics) == 20)
+        #expect(queue.depth == 0)
+    }
+
+    @Test func `a request's texts spread over batches and come back in order`() async throws {
+        let (queue, metrics) = try Self.queue(batchTokens: 50)
+        let encodings = try Self.encodings(30, words: 8)
+        let alone = try encodings.map { try Self.classifier.get().predict([$0])[0].scores }
+        try queue.reserve(30)
+        let answer = try await queue.predict(encodings, for: Self.client())
+        #expect(answer.predictions.map(\.scores) == alone)
+        let tokens = encodings[0].ids.count
+        #expect(Self.figure("apus_batch_texts_count", metrics) == Double((30 + 50 / tokens - 1) / (50 / tokens)))
+        #expect(answer.inferred > .zero)
+    }
+
+    @Test func `a text longer than a batch goes alone`() async throws {
+        let (queue, metrics) = try Self.queue(batchTokens: 1)
+        try queue.reserve(3)
+        #expect(try await queue.predict(try Self.encodings(3), for: Self.client()).predictions.count == 3)
+        #expect(Self.figure("apus_batch_texts_count", metrics) == 3)
+    }
+
+    @Test func `a request beyond the bound is refused, and its places stay free`() throws {
+        let (queue, _) = try Self.queue(texts: 10)
+        try queue.reserve(7)
+        #expect(throws: RequestError.self) { try queue.reserve(4) }
+        try queue.reserve(3)
+        #expect(queue.isFull)
+        queue.release(10)
+        #expect(queue.depth == 0)
+        do {
+            try queue.reserve(11)
+            Issue.record("eleven texts went into a queue of ten")
+        } catch {
+            #expect(error.status == .tooManyRequests && error.headers[.retryAfter] == "1")
+            #expect(error.message.contains("this request has 11; the limit is 10"))
+        }
+    }
+
+    @Test func `a request whose deadline passed or whose client left is dropped before the model sees it`() async throws {
+        let (queue, metrics) = try Self.queue()
+        let encoding = try Self.encodings(1)
+        let hasLeft = Mutex(false)
+        let hold = try Hold()
+        try await withThrowingTaskGroup(of: String.self) { group in
+            let clients: [(String, InferenceQueue.Client)] = [
+                ("late", Self.client(deadline: .zero)), ("gone", Self.client { hasLeft.withLock { $0 } }), ("good", Self.client()),
+            ]
+            for (name, client) in clients {
+                group.addTask {
+                    try queue.reserve(1)
+                    do {
+                        _ = try await queue.predict(encoding, for: client)
+                        return "\(name): answered"
+                    } catch let error as RequestError {
+                        return "\(name): \(error.type)"
+                    }
+                }
+            }
+            while queue.waitingJobs < 3 { await Task.yield() }
+            hasLeft.withLock { $0 = true }
+            hold.release()
+            var outcomes: [String] = []
+            for try await outcome in group { outcomes.append(outcome) }
+            #expect(outcomes.sorted() == ["gone: client_gone", "good: answered", "late: deadline"])
+        }
+        #expect(Self.figure("apus_batch_texts_sum", metrics) == 1)
+        #expect(queue.depth == 0)
+    }
+}
