@@ -1,21 +1,26 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test test-sanitized test-integration compare-peers build setup train clean help
+.PHONY: serve test test-sanitized test-integration test-serving load-benchmark compare-peers compare-servers build setup \
+	train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .build-venv
+SERVING_VENV := .build-venv-serving
 BUILD := swift build -c release
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: ## install the apt packages that are missing
-	@missing=; for package in $(APT_PACKAGES); do \
+# Installs those of some apt packages that are missing.
+install = missing=; for package in $(1); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -q $$missing; \
 	fi
+
+setup: ## install the apt packages that are missing
+	@$(call install,$(APT_PACKAGES))
 
 build: setup ## the release binary, .build/release/apus
 	$(BUILD) --product apus
@@ -33,11 +38,24 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
 		--disable-xctest
 
-test-integration: build $(VENV)/.installed ## the comparisons with Hugging Face's libraries, over all data (Python)
+test-integration: test-serving $(VENV)/.installed ## all that needs Python: Hugging Face's libraries, clients, a browser
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
 	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
 	$(VENV)/bin/python tools/check_training.py --apus .build/release/apus
+
+test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, faults, pages in a browser, Prometheus
+	@$(call install,chromium chromium-driver prometheus)
+	$(SERVING_VENV)/bin/python -m pytest -q Tests/Integration
+
+load-benchmark: build ## the server's speed under load, with wrk, beside the engine's own
+	@$(call install,wrk)
+	python3 tools/load_benchmark.py --apus .build/release/apus
+
+compare-servers: build $(VENV)/.installed ## the server beside FastAPI with PyTorch and with ONNX Runtime
+	@$(call install,wrk)
+	$(VENV)/bin/pip install -q -r tools/requirements-servers.txt
+	$(VENV)/bin/python tools/compare_servers.py --apus .build/release/apus
 
 compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVINO and PyTorch, and what int8 costs each
 	$(VENV)/bin/pip install -q -r tools/requirements-peers.txt
@@ -50,10 +68,12 @@ train: $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASE
 		--output Sources/Engine/Resources/Model --epochs 3 --seeds 1 2 --distill --add-emoji
 
 $(VENV)/.installed: tools/requirements.txt
+$(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
+%/.installed:
 	python3 -c 'import ensurepip' 2>/dev/null || $(SUDO) apt-get install -y -q python3-venv
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install -q -r $<
+	python3 -m venv $*
+	$*/bin/pip install -q -r $<
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-peers $(VENV) .build-train
+	rm -rf .build .build-sanitized .build-peers $(VENV) $(SERVING_VENV) .build-train
