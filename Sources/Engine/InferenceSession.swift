@@ -57,8 +57,18 @@ package final class InferenceSession: Sendable {
         batchTokens = Self.batchTokens(config)
         let scratch = try EncoderScratch(
             config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
+        let batchTokens = batchTokens
+        var lanes: [Lane] = []
+        for _ in 0..<(teamThreads > 1 ? teamThreads : 0) {
+            let tokens = BatchSplit.chunkTokens(batch: batchTokens, longest: config.maximumTokens, threads: teamThreads)
+            lanes.append(
+                Lane(
+                    batch: TokenBatch(type.positions(config), tokens: tokens),
+                    scratch: try EncoderScratch(config, options.precision, tokens: tokens, threads: 1, in: arena)))
+        }
         pass = ForwardPass(
-            model: model, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch, arena: arena)
+            model: model, team: team, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch,
+            lanes: lanes, split: BatchSplit(texts: batchTokens, longest: config.maximumTokens, threads: teamThreads))
     }
 
     /// [texts][labels]; at least one text, none empty or longer than the model, all together within `batchTokens`.
@@ -71,8 +81,8 @@ package final class InferenceSession: Sendable {
     /// One pass; `body` reads the logits, [texts, labels], in place.
     package func run<Result>(_ ids: [[Int]], _ body: (Matrix) -> Result) -> Result {
         turn.withLock { _ in
+            precondition(1...batchTokens ~= ids.reduce(0) { $0 + $1.count })
             pass.fill(ids)
-            precondition(1...batchTokens ~= pass.batch.ids.count)
             team.run(pass)
             return body(pass.scratch.logits.prefix(ids.count))
         }
@@ -90,24 +100,67 @@ package final class InferenceSession: Sendable {
     package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
 }
 
-/// A model, what goes through it, and the memory of both.
-private final class ForwardPass: TeamTask {
-    let model: any SequenceClassifier
-    private(set) var batch: TokenBatch
+/// What a thread needs that takes texts through the model by itself.
+private final class Lane {
+    var batch: TokenBatch
     let scratch: EncoderScratch
-    private let arena: Arena
 
-    init(model: any SequenceClassifier, batch: TokenBatch, scratch: EncoderScratch, arena: Arena) {
-        self.model = model
+    init(batch: TokenBatch, scratch: EncoderScratch) {
         self.batch = batch
         self.scratch = scratch
-        self.arena = arena
+    }
+}
+
+/// A model, what goes through it, and the memory of both: each text goes through one thread's lane, or all together through
+/// every operation of all threads.
+private final class ForwardPass: TeamTask {
+    private let model: any SequenceClassifier
+    private let team: Team
+    private var batch: TokenBatch
+    let scratch: EncoderScratch
+    /// One a thread; none for a single thread.
+    private let lanes: [Lane]
+    private var split: BatchSplit
+    private var texts: [[Int]] = []
+    private var isSplit = false
+    private let nextChunk = Atomic(0)
+
+    init(
+        model: any SequenceClassifier, team: Team, batch: TokenBatch, scratch: EncoderScratch, lanes: [Lane], split: BatchSplit
+    ) {
+        self.model = model
+        self.team = team
+        self.batch = batch
+        self.scratch = scratch
+        self.lanes = lanes
+        self.split = split
     }
 
     func fill(_ ids: [[Int]]) {
-        batch.removeAll()
-        for text in ids { batch.append(text) }
+        isSplit = !lanes.isEmpty && split.share(ids)
+        if isSplit {
+            texts = ids
+            nextChunk.store(0, ordering: .relaxed)
+        } else {
+            batch.removeAll()
+            for text in ids { batch.append(text) }
+        }
     }
 
-    func run(_ ops: Ops) { model.forward(batch, scratch: scratch, ops) }
+    func run(_ ops: Ops) {
+        guard isSplit else { return model.forward(batch, scratch: scratch, ops) }
+        let lane = lanes[ops.threadIndex]
+        let alone = team.alone(ops)
+        while true {
+            let chunk = nextChunk.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard chunk < split.chunks.count else { return }
+            let chosen = split.chunks[chunk]
+            lane.batch.removeAll()
+            for place in chosen { lane.batch.append(texts[split.order[place]]) }
+            model.forward(lane.batch, scratch: lane.scratch, alone)
+            for (row, place) in chosen.enumerated() {
+                scratch.logits.setRow(split.order[place], to: lane.scratch.logits.row(row))
+            }
+        }
+    }
 }

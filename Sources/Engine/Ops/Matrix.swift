@@ -34,6 +34,12 @@ package struct Matrix {
         return UnsafeBufferPointer(start: base + index * stride, count: columns)
     }
 
+    /// Writes row `index`, as wide as `values`.
+    func setRow(_ index: Int, to values: UnsafeBufferPointer<Float>) {
+        precondition(index >= 0 && index < rows && values.count == columns)
+        (base + index * stride).update(from: values.baseAddress!, count: columns)
+    }
+
     var isDense: Bool { stride == columns }
 }
 

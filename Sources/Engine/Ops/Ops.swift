@@ -25,6 +25,9 @@ package struct Ops {
         self.thread = thread
     }
 
+    /// Which thread of the team it is, from 0 on.
+    var threadIndex: Int { thread.pointee.index }
+
     /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then GELU where asked for, then + residual.
     package func linear(
         _ x: Activations, _ layer: Linear, gelu: Bool = false, plus residual: Matrix? = nil, into y: Matrix

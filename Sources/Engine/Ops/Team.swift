@@ -11,6 +11,8 @@ package final class Team: @unchecked Sendable {
     package let count: Int
     private let instructionSet: InstructionSet
     private let threads: UnsafeMutablePointer<apus_thread>
+    /// Each thread as a team of its own.
+    private let alone: UnsafeMutablePointer<apus_thread>
     private let arena: Arena
 
     package init(_ instructionSet: InstructionSet, threads count: Int, in arena: Arena) throws(InputError) {
@@ -19,6 +21,16 @@ package final class Team: @unchecked Sendable {
         self.instructionSet = instructionSet
         self.arena = arena
         threads = try arena.allocate(apus_thread.self, count)
+        alone = try arena.allocate(apus_thread.self, count)
+    }
+
+    /// For operations that the thread of `ops` does by itself, whatever the others do meanwhile.
+    func alone(_ ops: Ops) -> Ops {
+        let thread = alone + ops.threadIndex
+        thread.pointee = apus_thread()
+        thread.pointee.team = thread
+        thread.pointee.count = 1
+        return Ops(kernels: instructionSet.kernels, thread: thread)
     }
 
     private struct Call {

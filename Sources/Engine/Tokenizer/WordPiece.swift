@@ -33,7 +33,8 @@ struct WordPiece: SubwordModel {
         let prefix = start == 0 ? [] : continuation
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: prefix.count + word.count - start) { piece in
             withUnsafeTemporaryAllocation(of: UInt64.self, capacity: word.count - start) { hashes in
-                _ = piece.initialize(fromContentsOf: prefix + word[start...])
+                let rest = piece[..<prefix.count].initialize(fromContentsOf: prefix)
+                _ = piece[rest...].initialize(fromContentsOf: word[start...])
                 var hash = TokenTable.hash(prefix)
                 for index in start..<word.count {
                     hash = TokenTable.extend(hash, word[index])

@@ -43,7 +43,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var isReading = false
     private var hasPartialHead = false
     private var readParts = false
-    /// Interim answers are understood, and connections kept open. Of HTTP/1.0, one request a connection is answered.
+    /// Interim answers are understood, and connections kept open without asking.
     private var isHTTP11 = true
     /// The connection ends after so many answers.
     private var lastAnswer = Int.max
@@ -85,7 +85,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
             hasPartialHead = false
             if head.method == .HEAD { headRequests.insert(begun) }
             isHTTP11 = head.version == .http1_1
-            if !head.isKeepAlive || !isHTTP11 || state.isStopping { lastAnswer = min(lastAnswer, begun) }
+            if !head.isKeepAlive || state.isStopping { lastAnswer = min(lastAnswer, begun) }
             if begun == answered + 1 { invite(head, context) }
             context.fireChannelRead(wrapInboundOut(.head(request)))
         case .body(let bytes):
@@ -206,6 +206,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
             if isReading, begun == answered + 1 { lastAnswer = begun }
             if answered + 1 >= lastAnswer {
                 head.headers.replaceOrAdd(name: "connection", value: "close")
+            } else if !isHTTP11 {
+                head.headers.replaceOrAdd(name: "connection", value: "keep-alive")
             }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body(let bytes):

@@ -26,11 +26,11 @@ package struct LineLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var metadata = metadata
-        if let more = metadataProvider?.get() { metadata.merge(more) { $1 } }
-        if let more = event.metadata { metadata.merge(more) { $1 } }
-        if let error = event.error { metadata["error"] = "\(error)" }
-        writer.write(Self.line(format, label, event.level, event.message.description, metadata))
+        var fields = event.metadata ?? [:]
+        if !metadata.isEmpty { fields.merge(metadata) { own, _ in own } }
+        if let more = metadataProvider?.get() { fields.merge(more) { own, _ in own } }
+        if let error = event.error { fields["error"] = "\(error)" }
+        writer.write(Self.line(format, label, event.level, event.message.description, fields))
     }
 
     /// A writer whose note of lost lines has the form of the others.
@@ -41,19 +41,30 @@ package struct LineLogHandler: LogHandler {
     private static func line(
         _ format: Format, _ label: String, _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata
     ) -> [UInt8] {
-        let time = timestamp(Date())
         let fields = metadata.sorted { $0.key < $1.key }
+        let time = timestamp(Date())
         switch format {
         case .json:
             let members: [JSONValue.Member] = [
-                .init("time", .string(time)), .init("level", .string(level.rawValue)), .init("logger", .string(label)),
-                .init("message", .string(message)),
+                .init("time", .string(String(decoding: time, as: UTF8.self))), .init("level", .string(level.rawValue)),
+                .init("logger", .string(label)), .init("message", .string(message)),
             ]
             return JSONValue.object(members + fields.map { .init($0.key, json($0.value)) }).serialized() + [0x0A]
         case .text:
-            var line = "\(time) \(level) \(printable(message, quotes: false))"
-            for (key, value) in fields { line += " \(key)=\(printable(value.description, quotes: true))" }
-            return Array((line + "\n").utf8)
+            var line = time
+            line.reserveCapacity(256)
+            line.append(0x20)
+            line += level.rawValue.utf8
+            line.append(0x20)
+            append(message, to: &line, quotes: false)
+            for (key, value) in fields {
+                line.append(0x20)
+                line += key.utf8
+                line.append(UInt8(ascii: "="))
+                append(value.description, to: &line, quotes: true)
+            }
+            line.append(0x0A)
+            return line
         }
     }
 
@@ -70,23 +81,29 @@ package struct LineLogHandler: LogHandler {
     }
 
     /// A value that could break the line, or pass for several, as a JSON string.
-    private static func printable(_ text: String, quotes: Bool) -> String {
-        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && !(quotes && ($0 == 0x20 || $0 == 0x22)) }
-        return isPlain && !text.isEmpty ? text : String(decoding: JSONValue.string(text).serialized(), as: UTF8.self)
+    private static func append(_ text: String, to line: inout [UInt8], quotes: Bool) {
+        let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != 0x22 || $0 >= 0x20 && $0 != 0x7F && !quotes }
+        if isPlain, !text.isEmpty { line += text.utf8 } else { line += JSONValue.string(text).serialized() }
     }
 
     /// RFC 3339 in UTC with milliseconds. Foundation's formatters take several microseconds.
-    static func timestamp(_ date: Date) -> String {
+    static func timestamp(_ date: Date) -> [UInt8] {
         let milliseconds = Int((date.timeIntervalSince1970 * 1000).rounded(.down))
         var seconds = time_t(milliseconds / 1000)
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        func digits(_ value: Int, _ count: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, count - text.count)) + text
+        var text = Array("0000-00-00T00:00:00.000Z".utf8)
+        let fields = [
+            (3, Int(parts.tm_year) + 1900), (6, Int(parts.tm_mon) + 1), (9, Int(parts.tm_mday)), (12, Int(parts.tm_hour)),
+            (15, Int(parts.tm_min)), (18, Int(parts.tm_sec)), (22, milliseconds % 1000),
+        ]
+        for (last, value) in fields {
+            var (place, rest) = (last, value)
+            while rest > 0 {
+                text[place] += UInt8(rest % 10)
+                (place, rest) = (place - 1, rest / 10)
+            }
         }
-        let day = "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))"
-        let time = "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
-        return "\(day)T\(time).\(digits(milliseconds % 1000, 3))Z"
+        return text
     }
 }

@@ -7,13 +7,17 @@ import Foundation
 package final class LineWriter: Sendable {
     private let state = State()
     private let capacity: Int
+    /// How long lines are gathered before they are written: under load, one write and one waking for many of them.
+    private static let gatherTime = 0.005
     package typealias LossNote = @Sendable (_ lines: Int) -> [UInt8]
 
     private final class State: @unchecked Sendable {
         let condition = NSCondition()
         var pending: [UInt8] = []
         var lost = 0
-        var isWriting = false
+        /// The writer gathers lines or writes them.
+        var isAwake = false
+        var isFlushing = false
         var isEnded = false
     }
 
@@ -40,7 +44,7 @@ package final class LineWriter: Sendable {
             }
             state.pending += line
             // The writer looks again by itself after each write.
-            if !state.isWriting { state.condition.broadcast() }
+            if !state.isAwake { state.condition.broadcast() }
         }
     }
 
@@ -48,7 +52,10 @@ package final class LineWriter: Sendable {
     package func flush(within limit: TimeInterval = 1) {
         let deadline = Date(timeIntervalSinceNow: limit)
         state.condition.withLock {
-            while state.isWriting || !state.pending.isEmpty, state.condition.wait(until: deadline) {}
+            state.isFlushing = true
+            state.condition.broadcast()
+            while state.isAwake || !state.pending.isEmpty, state.condition.wait(until: deadline) {}
+            state.isFlushing = false
         }
     }
 
@@ -57,13 +64,16 @@ package final class LineWriter: Sendable {
         while true {
             while state.pending.isEmpty, !state.isEnded { state.condition.wait() }
             if state.pending.isEmpty { break }
+            state.isAwake = true
+            let until = Date(timeIntervalSinceNow: gatherTime)
+            while !state.isFlushing, !state.isEnded, state.condition.wait(until: until) {}
             let (lines, lost) = (state.pending, state.lost)
-            (state.pending, state.lost, state.isWriting) = ([], 0, true)
+            (state.pending, state.lost) = ([], 0)
             state.condition.unlock()
             let isWritten = FileReplacement.writeAll(lines + (lost > 0 ? lossNote(lost) : []), to: descriptor)
             state.condition.lock()
             if !isWritten { state.lost += lost + lines.count { $0 == 0x0A } }
-            state.isWriting = false
+            state.isAwake = false
             state.condition.broadcast()
         }
         state.condition.unlock()

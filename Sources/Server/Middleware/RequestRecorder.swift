@@ -1,3 +1,4 @@
+import HTTPTypes
 import Hummingbird
 import Logging
 
@@ -40,7 +41,9 @@ package struct RequestRecorder: RouterMiddleware {
         _ took: Duration, isQuiet: Bool
     ) {
         let status = response.status.code
-        let level: Logger.Level = status >= 500 ? .warning : isQuiet ? .debug : .info
+        // A full queue turns away thousands in a second: they are counted, and would only bury the other lines.
+        let isRoutine = isQuiet || status == HTTPResponse.Status.tooManyRequests.code
+        let level: Logger.Level = status >= 500 ? .warning : isRoutine ? .debug : .info
         guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [
             "request_id": .string(identifier), "method": .string(request.method.rawValue), "path": .string(request.uri.path),

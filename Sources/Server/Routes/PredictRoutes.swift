@@ -18,6 +18,7 @@ struct PredictRoutes: Sendable {
     }
 
     static func isJSON(_ contentType: String) -> Bool {
+        if contentType == "application/json" { return true }
         let type = contentType.prefix { $0 != ";" }.trimmingPrefix(" ").lowercased()
         let name = type.last == " " ? String(type.dropLast()) : type
         return name == "application/json" || name.hasSuffix("+json")
