@@ -56,8 +56,8 @@ public struct ReferenceProfile: Sendable, Equatable {
     }
 
     private static func empty(_ counts: Int...) -> [Feature: Distribution] {
-        Dictionary(
-            uniqueKeysWithValues: zip(Feature.allCases, counts).map { ($0, Distribution(counts: Array(repeating: 0, count: $1))) })
+        let features = zip(Feature.allCases, counts).map { ($0, Distribution(counts: Array(repeating: 0, count: $1))) }
+        return Dictionary(uniqueKeysWithValues: features)
     }
 }
 
@@ -120,7 +120,8 @@ extension ReferenceProfile {
         guard let members = features["label"]?.object else { throw Problem("has no object \"features.label\"") }
         guard members.map(\.name) == labels else {
             throw Problem(
-                "has the labels \(members.map(\.name).joined(separator: ", ")); the model has \(labels.joined(separator: ", "))")
+                "has the labels \(members.map(\.name).joined(separator: ", ")); "
+                    + "the model has \(labels.joined(separator: ", "))")
         }
         self.labels = labels
         dataset = try text("dataset")
@@ -149,7 +150,9 @@ extension ReferenceProfile {
         }
         let distribution = try distribution(json?["counts"], "\(name).counts", texts: texts)
         guard distribution.counts.count == edges.count + 1 else {
-            throw Problem("\"\(name)\" has \(edges.count) edges and \(distribution.counts.count) counts; it needs one count more than edges")
+            throw Problem(
+                "\"\(name)\" has \(edges.count) edges and \(distribution.counts.count) counts; "
+                    + "it needs one count more than edges")
         }
         return (Bins(edges: edges), distribution)
     }

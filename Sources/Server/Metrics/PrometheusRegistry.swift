@@ -170,7 +170,8 @@ private final class PrometheusHistogram: RecorderHandler, TimerHandler, Sample {
         var count = 0
         for (bound, more) in zip(bounds + [.infinity], state.counts) {
             count += more
-            text.add(name + "_bucket", PrometheusText.labels([("le", PrometheusText.number(bound))], after: labels), Double(count))
+            let bucket = PrometheusText.labels([("le", PrometheusText.number(bound))], after: labels)
+            text.add(name + "_bucket", bucket, Double(count))
         }
         text.add(name + "_sum", labels, state.sum)
         text.add(name + "_count", labels, Double(count))

@@ -30,7 +30,8 @@ package struct RequestRecorder: RouterMiddleware {
         let took = ContinuousClock.now - start
         let route = routes.route(of: request, context)
         metrics.requestEnded(
-            handler: route?.pattern ?? "other", method: routes.methods.contains(request.method) ? request.method.rawValue : "other",
+            handler: route?.pattern ?? "other",
+            method: routes.methods.contains(request.method) ? request.method.rawValue : "other",
             status: response.status.code, error: error, took: took)
         log(request, response, identifier, error, facts, took, isQuiet: route?.isQuiet ?? false)
         return response
@@ -46,13 +47,16 @@ package struct RequestRecorder: RouterMiddleware {
         let level: Logger.Level = status >= 500 ? .warning : isRoutine ? .debug : .info
         guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [
-            "request_id": .string(identifier), "method": .string(request.method.rawValue), "path": .string(request.uri.path),
-            "status": .stringConvertible(status), "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
+            "request_id": .string(identifier), "method": .string(request.method.rawValue),
+            "path": .string(request.uri.path), "status": .stringConvertible(status),
+            "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
         ]
         if let error { metadata["error"] = .string(error) }
         if let texts = facts.texts { metadata["texts"] = .stringConvertible(texts) }
         if let tokens = facts.tokens { metadata["tokens"] = .stringConvertible(tokens) }
-        if let parent = request.headers[.traceParent], Self.isTraceParent(parent) { metadata["traceparent"] = .string(parent) }
+        if let parent = request.headers[.traceParent], Self.isTraceParent(parent) {
+            metadata["traceparent"] = .string(parent)
+        }
         logger.log(level: level, "request", metadata: metadata)
     }
 

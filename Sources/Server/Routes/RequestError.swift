@@ -34,7 +34,8 @@ package struct RequestError: Error {
         .gatewayTimeout, "deadline", "the model did not get to this request in time. Try again with fewer texts, or later")
 
     /// Nobody hears this one: the connection is closed.
-    static let clientGone = RequestError(.init(code: 499, reasonPhrase: "Client Closed Request"), "client_gone", "the client left")
+    static let clientGone = RequestError(
+        .init(code: 499, reasonPhrase: "Client Closed Request"), "client_gone", "the client left")
 
     var json: JSONValue { ["error": ["type": .string(type), "message": .string(message)]] }
 

@@ -1,0 +1,44 @@
+"""What several of the tests need: texts, their tokens, the shipped model, tools."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FEATURES = {"label", "confidence", "tokens"}
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed (apt-get install prometheus)")
+    return path
+
+
+def tweets(data: Path, split: str = "val") -> list[str]:
+    text = data.joinpath(f"tweeteval-sentiment/{split}_text.txt").read_text(encoding="utf-8")
+    return text.removesuffix("\n").split("\n")
+
+
+def token_counts(apus: Path, texts: list[str]) -> list[int]:
+    """As the model sees them, cut off and with special tokens."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    command = [apus, "tokenize", "--input", "-", "--input-format", "jsonl"]
+    output = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
+    return [len(json.loads(line)["ids"]) for line in output.removesuffix("\n").split("\n")]
+
+
+def resources(apus: Path) -> Path:
+    return apus.resolve().parent / "apus_Engine.resources/Model"
+
+
+def copy_of_shipped_model(apus: Path, directory: Path) -> Path:
+    """Without what was found out about the model: profile and evaluation."""
+    directory.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (directory / name).symlink_to(resources(apus) / name)
+    return directory
