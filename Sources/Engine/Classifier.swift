@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A label and how sure the model is of it.
 public struct Prediction: Sendable, Equatable {
@@ -125,8 +126,17 @@ public final class Classifier: Sendable {
     /// loop that predicts there spares each batch the way from thread to thread.
     public func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
 
-    /// The SHA-256 of the weights' file, in hexadecimal. Reads the whole file.
-    public func weightsDigest() -> String { session.checkpoint.file.sha256() }
+    private let digest = Mutex<String?>(nil)
+
+    /// The SHA-256 of the weights' file, in hexadecimal. The first call reads the whole file.
+    public func weightsDigest() -> String {
+        digest.withLock { digest in
+            if let digest { return digest }
+            let computed = session.checkpoint.file.sha256()
+            digest = computed
+            return computed
+        }
+    }
 
     private func prediction(_ encoding: Encoding, _ logits: [Float]) throws(InputError) -> Prediction {
         guard logits.allSatisfy(\.isFinite) else {

@@ -84,9 +84,12 @@ public struct ApusServer: Sendable {
                 ])
         }
         var configuration = ServiceGroupConfiguration(
-            services: [AbortableService(service: application, state: state)],
+            services: [
+                GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
-        configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod
+        // What is not answered by then waits for something that will not come.
+        configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod + .seconds(1)
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
@@ -97,16 +100,22 @@ public struct ApusServer: Sendable {
         logger.info("stopped")
     }
 
-    /// Tells the queue when the grace period is over: the rest of it is not worked off.
-    private struct AbortableService<Base: Service>: Service {
+    /// Ends the queue when the grace period is over: what still waits is refused.
+    private struct GracefulService<Base: Service>: Service {
         let service: Base
         let state: ServerState
+        let gracePeriod: Duration
+        let logger: Logger
 
         func run() async throws {
-            try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
                 try await service.run()
-            } onCancel: {
-                state.abort()
+            } onGracefulShutdown: {
+                Task {
+                    try await Task.sleep(for: gracePeriod)
+                    logger.warning("the grace period is over; what still waits is refused")
+                    state.abort()
+                }
             }
         }
     }
@@ -118,12 +127,21 @@ public struct ApusServer: Sendable {
         var logger = logger
         // Hummingbird and the lifecycle log every step of a start and a stop.
         logger.logLevel = max(logger.logLevel, .notice)
-        let (limits, state) = (options.limits, state)
+        let (limits, state, metrics) = (options.limits, state, metrics)
+        let refused: ConnectionGuard.Refusal = { [requestLogger = self.logger] error, identifier in
+            metrics.requestRefused(status: error.status.code)
+            requestLogger.info(
+                "refused",
+                metadata: [
+                    "request_id": .string(identifier), "status": .stringConvertible(error.status.code),
+                    "error": .string(error.type),
+                ])
+        }
         let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
         return Application(
             responder: router().buildResponder(),
             server: HTTPServerBuilder { responder in
-                HTTPConnection(responder: responder, limits: limits, state: state, executors: executors)
+                HTTPConnection(responder: responder, limits: limits, state: state, refused: refused, executors: executors)
             },
             configuration: .init(
                 address: .hostname(host, port: port), serverName: "apus", backlog: 1024,

@@ -27,11 +27,15 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
+    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS` and `APUS_TEXT_PREPARATION`.
     func classifier() throws -> Classifier {
-        try Classifier(
+        let settings = Settings()
+        return try Classifier(
             try ModelDirectory.resolve(model),
             options: .init(
-                precision: precision, backend: backend, threads: threads, preparation: try preparation()))
+                precision: try settings.choice(precision, "--precision", Precision.allCases),
+                backend: try settings.choice(backend, "--backend", Backend.allCases),
+                threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation()))
     }
 
     func tokenizer() throws -> TextTokenizer {
@@ -39,7 +43,8 @@ struct ModelOptions: ParsableArguments {
     }
 
     private func preparation() throws -> TextPreparation? {
-        try textPreparation.map { try TextPreparation(named: $0, by: "--text-preparation") }
+        try Settings().text(textPreparation, "--text-preparation")
+            .map { try TextPreparation(named: $0, by: "--text-preparation") }
     }
 }
 

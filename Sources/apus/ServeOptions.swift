@@ -74,8 +74,21 @@ struct ServeOptions: ParsableArguments {
         try settings.set(&options.limits.gracePeriod, gracePeriod, "--grace-period")
         try settings.set(&options.drift.samples, driftWindow, "--drift-window", 1...10_000_000)
         try settings.set(&options.drift.age, driftWindowTime, "--drift-window-time")
+        options.drift.minimumSamples = min(options.drift.minimumSamples, options.drift.samples)
         try settings.set(&options.drift.minimumSamples, driftMinSamples, "--drift-min-samples", 1...10_000_000)
+        guard options.drift.minimumSamples <= options.drift.samples else {
+            throw InputError(
+                "--drift-min-samples", "is \(options.drift.minimumSamples), more than --drift-window's \(options.drift.samples)")
+        }
+        try settings.requireNonempty("--api-key")
         options.access.apiKey = try settings.text(apiKey, "--api-key")
+        // A line end at the key's end, as files have one, would make a key that no client can send.
+        if let key = options.access.apiKey?.utf8,
+            !key.allSatisfy({ 0x20...0x7E ~= $0 }) || key.first == 0x20 || key.last == 0x20
+        {
+            throw InputError(
+                "--api-key", "has a line end or another character that no HTTP header can hold, or a space around it; take it out")
+        }
         options.access.allowedOrigin = try settings.text(corsAllowOrigin, "--cors-allow-origin")
         options.access.protectsEverything = try settings.flag(apiKeyEverywhere, "--api-key-everywhere")
         if options.access.protectsEverything, options.access.apiKey == nil {
@@ -97,72 +110,3 @@ struct ServeOptions: ParsableArguments {
 
 extension LineLogHandler.Format: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}
-
-/// Values from the command line, else from the environment, else none; out of bounds is an error that names where it was.
-struct Settings {
-    private let environment = ProcessInfo.processInfo.environment
-
-    private func variable(_ option: String) -> (name: String, value: String)? {
-        let name = "APUS_" + option.dropFirst(2).uppercased().replacing("-", with: "_")
-        // An empty variable is one that was not set: compose files and unit files leave such behind.
-        return environment[name].flatMap { $0.isEmpty ? nil : (name, $0) }
-    }
-
-    func value<Number: Comparable & LosslessStringConvertible>(
-        _ given: Number?, _ option: String, _ range: ClosedRange<Number>
-    ) throws(InputError) -> Number? {
-        let (place, value): (String, Number)
-        if let given {
-            (place, value) = (option, given)
-        } else if let variable = variable(option) {
-            guard let number = Number(variable.value) else {
-                throw InputError(variable.name, "is \"\(variable.value)\", not a number from \(range.lowerBound) to \(range.upperBound)")
-            }
-            (place, value) = (variable.name, number)
-        } else {
-            return nil
-        }
-        guard range.contains(value) else {
-            throw InputError(place, "must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
-        }
-        return value
-    }
-
-    func set(_ target: inout Int, _ given: Int?, _ option: String, _ range: ClosedRange<Int>) throws(InputError) {
-        if let value = try value(given, option, range) { target = value }
-    }
-
-    /// Seconds, from a millisecond to a year.
-    func set(_ target: inout Duration, _ given: Double?, _ option: String) throws(InputError) {
-        if let value = try value(given, option, 0.001...31_536_000) { target = .seconds(value) }
-    }
-
-    func text(_ given: String?, _ option: String) throws(InputError) -> String? {
-        if let given {
-            // An unset variable in a script must not open what was to be closed.
-            guard !given.isEmpty else { throw InputError(option, "is empty; give a value, or leave it out") }
-            return given
-        }
-        return variable(option)?.value
-    }
-
-    func flag(_ given: Bool, _ option: String) throws(InputError) -> Bool {
-        guard !given, let variable = variable(option) else { return given }
-        switch variable.value.lowercased() {
-        case "1", "true", "yes", "on": return true
-        case "0", "false", "no", "off": return false
-        default: throw InputError(variable.name, "is \"\(variable.value)\"; it must be true or false")
-        }
-    }
-
-    func choice<Value: RawRepresentable<String>>(
-        _ given: Value?, _ option: String, _ all: [Value]
-    ) throws(InputError) -> Value? {
-        guard given == nil, let variable = variable(option) else { return given }
-        guard let value = Value(rawValue: variable.value) else {
-            throw InputError(
-                variable.name, "is \"\(variable.value)\"; it must be one of \(all.map(\.rawValue).joined(separator: ", "))")
-        }
-        return value
-    }
-}

@@ -258,6 +258,11 @@ extension Pipe {
         ([], ["APUS_API_KEY_EVERYWHERE": "true"], "--api-key-everywhere: protects nothing without --api-key"),
         ([], ["APUS_API_KEY_EVERYWHERE": "perhaps"], "APUS_API_KEY_EVERYWHERE: is \"perhaps\"; it must be true or false"),
         (["--api-key", ""], [:], "--api-key: is empty"),
+        ([], ["APUS_API_KEY": ""], "APUS_API_KEY: is empty"),
+        ([], ["APUS_API_KEY": "secret\n"], "--api-key: has a line end or another character that no HTTP header can hold"),
+        ([], ["APUS_THREADS": "0"], "APUS_THREADS: must be from 1 to 1024, not 0"),
+        ([], ["APUS_PRECISION": "int4"], "APUS_PRECISION: is \"int4\"; it must be one of"),
+        (["--drift-window", "100", "--drift-min-samples", "200"], [:], "--drift-min-samples: is 200, more than --drift-window's 100"),
         (["--max-batch-tokens", "5000"], [:], "--max-batch-tokens: is 5000; a pass of this model takes 1024 at most"),
         (["--max-client-batch", "2000"], [:], "--max-client-batch: is 2000, more than the queue's 1024"),
     ] as [([String], [String: String], String)])

@@ -111,6 +111,59 @@ import Server
         try await converse(Self.impatient, .send(once), .readToEnd) { #expect(answers(in: $0) == 1) }
     }
 
+    @Test func `a client that offers another protocol is answered in this one, and what it sends behind is not kept`() async throws {
+        let body = #"{"text":"I love it"}"#
+        let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+        for behind in ["", String(repeating: "x", count: 1_000_000)] {
+            try await converse(.init(), .send(request(body, headers: upgrade) + behind), .readToEnd) { answer in
+                #expect(answer.hasPrefix("HTTP/1.1 200 OK") && answer.contains(#""label":"positive""#), "\(answer)")
+                #expect(answer.lowercased().contains("connection: close"))
+            }
+        }
+        try await converse(.init(), .send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"), .readToEnd) { answer in
+            #expect(answer.hasPrefix("HTTP/1.1 4"), "\(answer)")
+        }
+    }
+
+    @Test func `a body that goes wrong behind a good request is refused at once, after the answer to that`() async throws {
+        let bad = "POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        try await converse(.init(), .send(request(#"{"text":"I love it"}"#) + bad), .readToEnd) { answer in
+            #expect(answer.contains(#""label":"positive""#) && answer.contains("HTTP/1.1 400 "), "\(answer)")
+            #expect(answers(in: answer) == 2)
+        }
+    }
+
+    @Test func `a pipelined request that asks whether to go on is told so when its turn comes`() async throws {
+        let body = #"{"text":"I hate it"}"#
+        let asks = "POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        try await converse(
+            .init(), .send(request(#"{"text":"I love it"}"#) + asks), .readUntil("100 Continue\r\n\r\n"), .send(body), .readToEnd
+        ) { answer in
+            #expect(answer.contains(#""label":"positive""#) && answer.contains(#""label":"negative""#), "\(answer)")
+        }
+    }
+
+    @Test func `a client that takes nothing of what it asked for is given up`() async throws {
+        var limits = ServerLimits()
+        (limits.idleTimeout, limits.readTimeout) = (.milliseconds(500), .milliseconds(500))
+        // The socket's buffers hold some megabytes at most; the client reads none of them, and then all that is left.
+        let asks = String(repeating: "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n", count: 20)
+        try await converse(.init(limits: limits), .send(asks), .pause(milliseconds: 2500), .readToEnd) { answer in
+            #expect(answer.utf8.count < 20_000_000, "not all twenty were sent")
+        }
+    }
+
+    @Test func `a half-closed client gets a large answer whole`() async throws {
+        let ask = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n"
+        try await converse(.init(), .send(ask), .shutDown, .pause(milliseconds: 300), .readToEnd) { answer in
+            let length = answer.firstMatch(of: /[Cc]ontent-[Ll]ength: (\d+)/).flatMap { Int($0.1) } ?? 0
+            // An interim answer may stand before it.
+            let final = answer.components(separatedBy: "HTTP/1.1 200 OK").last ?? ""
+            let body = final.range(of: "\r\n\r\n").map { final[$0.upperBound...].utf8.count }
+            #expect(length > 1_000_000 && body == length)
+        }
+    }
+
     @Test func `a client that asks whether to go on is told so, or refused`() async throws {
         let head = "POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: "
         let body = #"{"text":"I love it"}"#

@@ -90,6 +90,8 @@ import Server
         (#"{"id":7,"inputs":[]}"#, 422, "\"id\" is a number"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":5}}]}"#, 422, "binary_data_size"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"x"}]}"#, 422, "outputs[0].name"),
+        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"label"},{"name":"label"}]}"#, 422, "stands there already"),
+        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"],"parameters":[]}]}"#, 422, "inputs[0].parameters\" is an array"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":7}"#, 422, "\"outputs\" is a number"),
     ])
     func `a request that is wrong is told what is wrong, as the protocol says it`(_ body: String, _ code: Int, _ expected: String) async throws {

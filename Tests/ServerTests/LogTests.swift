@@ -62,6 +62,31 @@ import Server
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "again\n3 lost\n")
     }
 
+    @Test func `a line that a full disk tore apart does not run into the next one`() async {
+        // In a process of its own: a limit on the size of files, of 50 bytes, stands for the disk.
+        await #expect(processExitsWith: .success) {
+            let path = NSTemporaryDirectory() + "apus-log-\(UUID().uuidString)"
+            let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            defer { unlink(path) }
+            signal(SIGXFSZ, SIG_IGN)
+            let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
+            var old = rlimit()
+            getrlimit(resource, &old)
+            var small = rlimit(rlim_cur: 50, rlim_max: old.rlim_max)
+            setrlimit(resource, &small)
+            let writer = LineWriter(descriptor: file) { Array("\($0) lost\n".utf8) }
+            for _ in 0..<3 { writer.write(Array("0123456789012345678\n".utf8)) }
+            writer.flush()
+            setrlimit(resource, &old)
+            writer.write(Array("again\n".utf8))
+            writer.flush()
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+            guard lines == ["0123456789012345678", "0123456789012345678", "0123456789", "again", "1 lost"] else {
+                fatalError("\(lines)")
+            }
+        }
+    }
+
     @Test func `a reader who stands still holds nobody up`() throws {
         var ends: [Int32] = [0, 0]
         pipe(&ends)

@@ -19,8 +19,10 @@ package struct BatchSplit {
         loads = Array(repeating: 0, count: threads)
     }
 
-    /// The most tokens of one chunk.
-    package static func chunkTokens(batch: Int, longest: Int, threads: Int) -> Int { max(longest, batch / (2 * threads)) }
+    /// The most tokens of one chunk: no thread's load is larger than `share` allows.
+    package static func chunkTokens(batch: Int, longest: Int, threads: Int) -> Int {
+        min(max(longest, batch / (2 * threads)), 5 * batch / (4 * threads))
+    }
 
     /// False where whole texts cannot be shared out evenly: a single one, or one that is longer than all others together.
     package mutating func share(_ texts: [[Int]]) -> Bool {

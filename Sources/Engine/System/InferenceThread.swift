@@ -12,7 +12,10 @@ final class InferenceThread: Sendable {
         init(_ body: @escaping () -> Void) { self.body = body }
 
         /// A call of its own, so that nothing of the body is held when it returns.
-        @inline(never) func perform() { body?() }
+        @inline(never) func perform() {
+            body?()
+            body = nil
+        }
     }
 
     private final class State: @unchecked Sendable {
@@ -83,7 +86,7 @@ final class InferenceThread: Sendable {
 
     /// Runs `body` on the thread, after all work that was brought before, and returns at once.
     func enqueue(_ body: @escaping @Sendable () -> Void) {
-        guard isRunning else { return body() }
+        guard isRunning else { return DispatchQueue.global().async(execute: body) }
         state.append(Job(body))
     }
 
@@ -97,7 +100,6 @@ final class InferenceThread: Sendable {
             state.ended.withLock {
                 while !job.isDone { state.ended.wait() }
             }
-            job.body = nil
         }
     }
 }

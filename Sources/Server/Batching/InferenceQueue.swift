@@ -152,14 +152,21 @@ extension InferenceQueue {
         let deadline: ContinuousClock.Instant
         /// Whether the connection is gone.
         let hasLeft: @Sendable () -> Bool
+        /// Whether the server's time to finish what it accepted is over.
+        let isAborted: @Sendable () -> Bool
 
-        package init(deadline: ContinuousClock.Instant, hasLeft: @escaping @Sendable () -> Bool) {
+        package init(
+            deadline: ContinuousClock.Instant, hasLeft: @escaping @Sendable () -> Bool,
+            isAborted: @escaping @Sendable () -> Bool = { false }
+        ) {
             self.deadline = deadline
             self.hasLeft = hasLeft
+            self.isAborted = isAborted
         }
 
         func reasonToDrop(at now: ContinuousClock.Instant) -> RequestError? {
             if hasLeft() { return .clientGone }
+            if isAborted() { return .stopping }
             return now >= deadline ? .deadline : nil
         }
     }

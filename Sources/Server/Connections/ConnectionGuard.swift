@@ -27,12 +27,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
         case reading
         /// A whole request is here, and its answer is being made.
         case answering
+        /// An answer waits for a client that does not take it.
+        case sending
         /// The last answer is out.
         case ending
     }
 
     private let limits: ServerLimits
     private let state: ServerState
+    private let refused: Refusal
 
     /// Requests whose head came, and requests that were answered.
     private var begun = 0
@@ -43,6 +46,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var isReading = false
     private var hasPartialHead = false
     private var readParts = false
+    /// Answers that are made and not yet sent to the last byte.
+    private var unsent = 0
+    /// The output is to be closed when they are.
+    private var closesOutput = false
+    private var closePromise: EventLoopPromise<Void>?
+    /// The client waits to be told to send its body, behind answers to earlier requests.
+    private var invites = false
+    /// Nothing that follows this request is HTTP/1.1: the parser reads no further, and so must the socket.
+    private var isUpgrade = false
     /// Interim answers are understood, and connections kept open without asking.
     private var isHTTP11 = true
     /// The connection ends after so many answers.
@@ -50,14 +62,20 @@ final class ConnectionGuard: ChannelDuplexHandler {
     /// What makes the rest of the input unreadable; told once all answers before it are out.
     private var failure: RequestError?
     private var isEnding = false
+    /// How often such a connection is still read from: a read takes some 64 KB.
+    private var lingeringReads = 32
 
     private var phase = Phase.ending
     private var deadline: NIODeadline?
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
 
-    init(limits: ServerLimits, state: ServerState) {
+    /// Told of every error that is answered here, with the answer's id.
+    typealias Refusal = @Sendable (_ error: RequestError, _ identifier: String) -> Void
+
+    init(limits: ServerLimits, state: ServerState, refused: @escaping Refusal) {
         self.limits = limits
         self.state = state
+        self.refused = refused
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -85,8 +103,10 @@ final class ConnectionGuard: ChannelDuplexHandler {
             hasPartialHead = false
             if head.method == .HEAD { headRequests.insert(begun) }
             isHTTP11 = head.version == .http1_1
-            if !head.isKeepAlive || state.isStopping { lastAnswer = min(lastAnswer, begun) }
-            if begun == answered + 1 { invite(head, context) }
+            isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+            if !head.isKeepAlive || isUpgrade || state.isStopping { lastAnswer = min(lastAnswer, begun) }
+            invites = wantsInvitation(head)
+            inviteWhenFree(context)
             context.fireChannelRead(wrapInboundOut(.head(request)))
         case .body(let bytes):
             guard isReading else { return }
@@ -94,6 +114,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
         case .end(let trailers):
             guard isReading else { return }
             isReading = false
+            invites = false
+            // Where the parser has stopped, what comes would only pile up.
+            if isUpgrade { try? context.channel.syncOptions?.setOption(.autoRead, value: false) }
             update(context)
             context.fireChannelRead(wrapInboundOut(.end(trailers.map { HTTPFields($0, splitCookie: false) })))
         }
@@ -118,10 +141,14 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 
     /// `Expect: 100-continue`: a client that asks whether its body is welcome is told so, unless it is too large.
-    private func invite(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func wantsInvitation(_ head: HTTPRequestHead) -> Bool {
         let length = head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
-        guard head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" }), length <= limits.bodyBytes
-        else { return }
+        return head.headers["expect"].contains { $0.lowercased() == "100-continue" } && length <= limits.bodyBytes
+    }
+
+    private func inviteWhenFree(_ context: ChannelHandlerContext) {
+        guard invites, begun == answered + 1 else { return }
+        invites = false
         sendContinue(context)
     }
 
@@ -135,11 +162,13 @@ final class ConnectionGuard: ChannelDuplexHandler {
         readParts = false
         update(context)
         context.fireChannelReadComplete()
+        if isEnding { readOn(context) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        // The parser complains of every byte behind the first wrong one.
         if isEnding || failure != nil { return }
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         let reason = RequestError(
             error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest, "bad_request",
             "the request is not well-formed HTTP/1.1: \(error)")
@@ -163,10 +192,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 
     private func tellFailure(_ error: RequestError, _ context: ChannelHandlerContext) {
+        let identifier = RequestIdentifier.make()
+        refused(error, identifier)
         let body = ByteBuffer(bytes: error.json.serialized())
         let headers: HTTPHeaders = [
             "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
-            "server": "apus", "x-request-id": RequestIdentifier.make(), "server-timing": ServerTiming().header,
+            "server": "apus", "x-request-id": identifier, "server-timing": ServerTiming().header,
         ]
         let status = HTTPResponseStatus(statusCode: error.status.code, reasonPhrase: error.status.reasonPhrase)
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
@@ -221,10 +252,39 @@ final class ConnectionGuard: ChannelDuplexHandler {
             headRequests.remove(answered)
             let part = wrapOutboundOut(.end(trailers.map { HTTPHeaders($0) }))
             if answered >= lastAnswer { return end(context, with: part, promise) }
-            context.write(part, promise: promise)
-            if answered == begun, let failure { return tellFailure(failure, context) }
+            unsent += 1
+            let sent = promise ?? context.eventLoop.makePromise()
+            sent.futureResult.assumeIsolated().whenComplete { [self] _ in wasSent(context) }
+            context.write(part, promise: sent)
+            if let failure {
+                if answered == begun { return tellFailure(failure, context) }
+                if isReading, begun == answered + 1 { refuseBody(failure, context) }
+            }
+            inviteWhenFree(context)
             update(context)
         }
+    }
+
+    /// Takes some more of what a client sends that will get no further answer: it is thrown away.
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard lingeringReads > 0 else { return }
+        lingeringReads -= 1
+        context.read()
+    }
+
+    private func wasSent(_ context: ChannelHandlerContext) {
+        unsent -= 1
+        // Each answer that a slow client takes gives it new time for the next one.
+        if phase == .sending { phase = .answering }
+        update(context)
+        if unsent == 0, closesOutput { context.close(mode: .output, promise: closePromise) }
+    }
+
+    /// The output is not closed upon an answer that waits to be sent: NIO would throw the rest of it away.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        guard mode == .output, unsent > 0 else { return context.close(mode: mode, promise: promise) }
+        closesOutput = true
+        closePromise = promise
     }
 
     /// Ends the connection once all is written: at once where the client has nothing more to say, else after a while, as a
@@ -232,14 +292,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private func end(_ context: ChannelHandlerContext, with part: NIOAny, _ promise: EventLoopPromise<Void>? = nil) {
         guard !isEnding else { return }
         isEnding = true
-        let isListening = isReading || failure != nil
-        // A client that does not read its answer has as long as one that does not send its request.
+        let mayStillSend = isReading || failure != nil
         phase = .ending
-        wait(limits.readTimeout, context)
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+        readOn(context)
+        wait(limits.idleTimeout, context)
         let written = promise ?? context.eventLoop.makePromise()
         written.futureResult.assumeIsolated().whenComplete { [self] _ in
-            context.close(mode: isListening ? .output : .all, promise: nil)
-            if isListening { wait(Self.lingerTime, context) }
+            context.close(mode: mayStillSend ? .output : .all, promise: nil)
+            if mayStillSend { wait(Self.lingerTime, context) }
         }
         context.writeAndFlush(part, promise: written)
     }
@@ -248,6 +309,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private var currentPhase: Phase {
         if isEnding { return .ending }
+        if unsent > 0 { return .sending }
         if isReading, begun == answered + 1 { return .reading }
         if begun > answered { return .answering }
         return hasPartialHead ? .reading : .idle
@@ -261,6 +323,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch current {
         case .idle: wait(state.isStopping ? Self.drainTime : limits.idleTimeout, context)
         case .reading: wait(limits.readTimeout, context)
+        case .sending: wait(limits.idleTimeout, context)
         case .answering: deadline = nil  // which the queue sees to
         case .ending: break
         }
@@ -289,7 +352,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         guard phase == .reading else { return context.close(promise: nil) }
         let late = RequestError(
             .requestTimeout, "request_timeout",
-            "the request did not arrive whole within \(limits.readTimeout.components.seconds) s")
+            "the request did not arrive whole within \(limits.readTimeout)")
         if begun == answered { fail(late, context) } else { refuseBody(late, context) }
     }
 }

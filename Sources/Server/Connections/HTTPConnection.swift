@@ -11,6 +11,7 @@ struct HTTPConnection: HTTPChannelHandler {
     let responder: Responder
     let limits: ServerLimits
     let state: ServerState
+    let refused: ConnectionGuard.Refusal
     let executors: [ObjectIdentifier: EventLoopExecutor]
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -24,7 +25,7 @@ struct HTTPConnection: HTTPChannelHandler {
                 withPipeliningAssistance: false,  // one request at a time is read from the channel below
                 withErrorHandling: false, withOutboundHeaderValidation: false, withEncoderConfiguration: .init(),
                 withDecoderLimitConfiguration: header)
-            try pipeline.addHandler(ConnectionGuard(limits: limits, state: state))
+            try pipeline.addHandler(ConnectionGuard(limits: limits, state: state, refused: refused))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }

@@ -16,6 +16,18 @@ final class ServerState: Sendable {
 
     func abort() { aborted.store(true, ordering: .relaxed) }
 
+    private let collecting = Atomic(0)
+
+    /// Room for a body that is about to be received; false where there is none within `limit`.
+    func reserve(bodyBytes: Int, of limit: Int) -> Bool {
+        let sum = collecting.wrappingAdd(bodyBytes, ordering: .relaxed).newValue
+        if sum <= limit { return true }
+        release(bodyBytes: bodyBytes)
+        return false
+    }
+
+    func release(bodyBytes: Int) { collecting.wrappingSubtract(bodyBytes, ordering: .relaxed) }
+
     /// How many connections are open.
     var connections: Int { open.load(ordering: .relaxed) }
 

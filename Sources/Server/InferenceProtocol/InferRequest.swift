@@ -152,6 +152,9 @@ struct InferRequest: TextPrediction.Body {
                     throw .invalid(
                         "field \"outputs[\(index)].name\" is \(found(element["name"])); it must be one of label, score, scores")
                 }
+                guard !outputs.contains(where: { $0.0 == output }) else {
+                    throw .invalid("field \"outputs[\(index)].name\" is \(found(element["name"])), which stands there already")
+                }
                 outputs.append((output, try flag("binary_data", of: element, "outputs[\(index)].") ?? allBinary))
             }
             return outputs

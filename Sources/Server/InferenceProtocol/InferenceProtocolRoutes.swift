@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Hummingbird
 
 /// `/v2/…`: the Open Inference Protocol, version 2, for one model.
@@ -9,9 +10,13 @@ struct InferenceProtocolRoutes: Sendable {
     let state: ServerState
     let modelName: String
 
-    /// What a model is called in a path: the last component of its name.
+    /// What a model is called in a path: the last component of its name, with a hyphen for what a URL would not hold as it is.
     static func modelName(_ directory: ModelDirectory) -> String {
-        directory.name.split(separator: "/").last.map(String.init) ?? "model"
+        let name = URL(fileURLWithPath: directory.name).standardizedFileURL.lastPathComponent
+        let plain = name.unicodeScalars.map { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains(scalar)) ? scalar : "-"
+        }
+        return plain.isEmpty ? "model" : String(String.UnicodeScalarView(plain))
     }
 
     func server(_ request: Request, _ context: ApusRequestContext) -> Response {

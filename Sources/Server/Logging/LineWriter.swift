@@ -1,9 +1,8 @@
-import Engine
 import Foundation
 
 /// Writes lines to a file descriptor from a thread of its own, so that nobody who logs ever waits for a disk, a pipe or a
 /// terminal. What cannot be written is lost: a full disk, or a reader that stands still while `capacity` bytes pile up.
-/// How many lines that were is said as soon as there is room again.
+/// How many lines that were is said with the next one for which there is room.
 package final class LineWriter: Sendable {
     private let state = State()
     private let capacity: Int
@@ -60,6 +59,8 @@ package final class LineWriter: Sendable {
     }
 
     private static func loop(_ state: State, _ descriptor: Int32, _ lossNote: LossNote) {
+        // What was written last ended within a line.
+        var isTorn = false
         state.condition.lock()
         while true {
             while state.pending.isEmpty, !state.isEnded { state.condition.wait() }
@@ -70,12 +71,36 @@ package final class LineWriter: Sendable {
             let (lines, lost) = (state.pending, state.lost)
             (state.pending, state.lost) = ([], 0)
             state.condition.unlock()
-            let isWritten = FileReplacement.writeAll(lines + (lost > 0 ? lossNote(lost) : []), to: descriptor)
+            let start: [UInt8] = isTorn ? [0x0A] : []
+            let bytes = start + lines + (lost > 0 ? lossNote(lost) : [])
+            let written = write(bytes, to: descriptor)
+            if written > 0 { isTorn = bytes[written - 1] != 0x0A }
             state.condition.lock()
-            if !isWritten { state.lost += lost + lines.count { $0 == 0x0A } }
+            if written < bytes.count {
+                // The line that was torn counts as lost; the note, and the line end before it all, are no lines of anybody's.
+                let unwritten = bytes[max(written, start.count)...].count { $0 == 0x0A }
+                state.lost += lost + unwritten - (lost > 0 ? 1 : 0)
+            }
             state.isAwake = false
             state.condition.broadcast()
         }
         state.condition.unlock()
+    }
+
+    /// How many of the bytes were written: all, unless the system refuses. Waits for a descriptor that does not block.
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written) }
+            if count >= 0 {
+                written += count
+            } else if errno == EAGAIN {
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&ready, 1, -1)
+            } else if errno != EINTR {
+                return written
+            }
+        }
+        return written
     }
 }

@@ -79,6 +79,11 @@ package final class PrometheusRegistry: MetricsFactory {
     package func destroyRecorder(_ handler: any RecorderHandler) { remove(handler) }
     package func destroyTimer(_ handler: any TimerHandler) { remove(handler) }
 
+    /// Takes one sample out; it need not be there.
+    func remove(_ name: String, _ labels: [(String, String)]) {
+        families.withLock { _ = $0[name]?.samples.removeValue(forKey: PrometheusText.labels(labels)) }
+    }
+
     private func remove(_ handler: AnyObject) {
         families.withLock { families in
             families = families.mapValues { family in

@@ -79,6 +79,9 @@ package final class ServerMetrics: Sendable {
         case queueFull = "queue_full", deadline, clientGone = "client_gone", stopping
     }
 
+    /// A request that no handler saw: it was no HTTP, or did not arrive in time.
+    func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
+
     func requestStarted() { inProgress.increment(by: 1) }
 
     func requestEnded(handler: String, method: String, status: Int, error: String?, took duration: Duration) {
@@ -124,8 +127,9 @@ package final class ServerMetrics: Sendable {
 
     /// Nothing is published where there is no value.
     private func publish(_ name: String, _ feature: ReferenceProfile.Feature, _ value: Double?) {
-        let meter = Meter(label: name, dimensions: [("feature", feature.rawValue)], factory: registry)
-        if let value { meter.set(value) } else { meter.destroy() }
+        let dimensions = [("feature", feature.rawValue)]
+        guard let value else { return registry.remove(name, dimensions) }
+        Meter(label: name, dimensions: dimensions, factory: registry).set(value)
     }
 }
 

@@ -38,7 +38,10 @@ struct ErrorAnswers: RouterMiddleware {
         case let error as HTTPError where error.status.kind == .clientError:
             return RequestError(error.status, "bad_request", error.body ?? error.status.reasonPhrase)
         default:
-            logger.error("request failed", metadata: ["path": .string(request.uri.path), "error": "\(error)"])
+            let identifier = context.facts.values.withLock { $0.identifier }
+            logger.error(
+                "request failed",
+                metadata: ["request_id": .string(identifier), "path": .string(request.uri.path), "error": "\(error)"])
             return RequestError(.internalServerError, "internal", "the server failed; its log says more")
         }
     }

@@ -5,6 +5,7 @@ import Synchronization
 /// What a handler leaves for the log line and the headers of its request.
 final class RequestFacts: Sendable {
     struct Values: Sendable {
+        var identifier = ""
         var texts: Int?
         var tokens: Int?
         var timing = ServerTiming()

@@ -13,15 +13,10 @@ package struct RequestRecorder: RouterMiddleware {
     ) async throws -> Response {
         let start = ContinuousClock.now
         metrics.requestStarted()
-        var response: Response
-        do {
-            response = try await next(request, context)
-        } catch {
-            // Errors were answered further in; this one is no answer, but a connection that broke.
-            metrics.requestEnded(handler: "other", method: "other", status: 500, error: nil, took: .zero)
-            throw error
-        }
         let identifier = RequestIdentifier.accepted(request.headers[.requestID]) ?? RequestIdentifier.make()
+        context.facts.values.withLock { $0.identifier = identifier }
+        // Every error is an answer by then.
+        var response = try await next(request, context)
         let facts = context.facts.values.withLock { $0 }
         response.headers[.requestID] = identifier
         response.headers[.serverTiming] = facts.timing.header

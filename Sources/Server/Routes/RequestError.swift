@@ -19,10 +19,12 @@ package struct RequestError: Error {
         RequestError(.unprocessableContent, "invalid_request", message)
     }
 
-    static func queueFull(waiting: Int, asked: Int, limit: Int) -> RequestError {
+    /// - Parameter asked: the request's texts, where they were counted.
+    static func queueFull(waiting: Int, asked: Int?, limit: Int) -> RequestError {
+        let request = asked.map { " and this request has \($0)" } ?? ""
         var error = RequestError(
             .tooManyRequests, "queue_full",
-            "\(waiting) texts wait for the model and this request has \(asked); the limit is \(limit). Try again in a second")
+            "\(waiting) texts wait for the model\(request); the limit is \(limit). Try again in a second")
         error.headers[.retryAfter] = "1"
         return error
     }

@@ -19,7 +19,7 @@ struct StatusRoutes: Sendable {
         self.drift = drift
         self.state = state
         self.metrics = metrics
-        // Half a gigabyte takes a while; nobody has to wait for it before somebody asks.
+        // Half a gigabyte takes a while: begun before somebody asks.
         digest = Task.detached(priority: .background) { classifier.weightsDigest() }
         func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
         let facts: JSONValue = [

@@ -8,6 +8,8 @@ struct TextPrediction: Sendable {
     /// A body up to here is parsed and tokenized on its connection's event loop; a larger one elsewhere, as other clients
     /// of the loop would have to wait for it: some 0.1 ms at this size.
     private static let inlineBytes = 16 << 10
+    /// So many of the largest bodies may be on their way at once; small ones always.
+    private static let largeBodies = 64
 
     /// What a body asks for.
     protocol Body: Sendable {
@@ -32,7 +34,7 @@ struct TextPrediction: Sendable {
         let start = ContinuousClock.now
         if state.isStopping { throw RequestError.stopping }
         // The body of a request that cannot be taken is not even looked at.
-        if queue.isFull { throw RequestError.queueFull(waiting: queue.depth, asked: 1, limit: queue.limits.texts) }
+        if queue.isFull { throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts) }
         let bytes = try await collect(request)
         let prepare: @Sendable () throws -> Prepared<RequestBody> = {
             let start = ContinuousClock.now
@@ -52,9 +54,8 @@ struct TextPrediction: Sendable {
             facts.tokens = prepared.encodings.reduce(0) { $0 + $1.ids.count }
             facts.timing.tokenize = prepared.duration
         }
-        let client = InferenceQueue.Client(deadline: start + limits.requestTimeout) {
-            !context.channel.isActive || state.isAborted
-        }
+        let client = InferenceQueue.Client(
+            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
         let answer = try await queue.predict(prepared.encodings, for: client)
         context.facts.values.withLock { facts in
             (facts.timing.queue, facts.timing.infer) = (answer.queued, answer.inferred)
@@ -78,8 +79,19 @@ struct TextPrediction: Sendable {
         }
         let tooLarge = RequestError(
             .contentTooLarge, "body_too_large", "the body is larger than the limit of \(limits.bodyBytes) bytes")
-        // A length beyond every number is too large as well.
-        if let length = request.headers[.contentLength], Int(length) ?? .max > limits.bodyBytes { throw tooLarge }
+        // A length beyond every number is too large as well; a chunked body may have any.
+        let length = request.headers[.contentLength].map { Int($0) ?? .max }
+        if let length, length > limits.bodyBytes { throw tooLarge }
+        let expected = length ?? limits.bodyBytes
+        if expected > Self.inlineBytes {
+            guard state.reserve(bodyBytes: expected, of: Self.largeBodies * limits.bodyBytes) else {
+                var error = RequestError(
+                    .tooManyRequests, "queue_full", "too many large bodies are being received. Try again in a second")
+                error.headers[.retryAfter] = "1"
+                throw error
+            }
+        }
+        defer { if expected > Self.inlineBytes { state.release(bodyBytes: expected) } }
         do {
             let buffer = try await request.body.collect(upTo: limits.bodyBytes)
             return Array(buffer.readableBytesView)
