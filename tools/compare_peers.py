@@ -87,11 +87,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_installation(arguments: argparse.Namespace) -> None:
-    missing = [name for name in (*peer_models.PACKAGES, "matplotlib") if importlib.util.find_spec(name) is None]
+def check_packages(names: tuple[str, ...], requirements: str) -> None:
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        raise PeerError(f"{', '.join(missing)}: not installed for {sys.executable}; install tools/requirements-peers.txt "
+        raise PeerError(f"{', '.join(missing)}: not installed for {sys.executable}; install tools/{requirements} "
                         "into a virtual environment and run this with its python")
+
+
+def check_installation(arguments: argparse.Namespace) -> None:
+    check_packages((*peer_models.PACKAGES, "matplotlib"), "requirements-peers.txt")
     arguments.apus = None if arguments.apus == "none" else Path(arguments.apus).resolve()
     if arguments.apus and not os.access(arguments.apus, os.X_OK):
         raise PeerError(f"{arguments.apus}: no executable there; build it (make build), name it with --apus, or run "

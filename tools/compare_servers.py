@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import os
 import random
@@ -27,7 +26,7 @@ import peer_models
 import peer_servers
 import wrk
 from classification_data import DatasetError, label_names, load_split
-from compare_peers import DATA, SHIPPED_MODEL, apus_lines, machine, others_cpu_seconds
+from compare_peers import DATA, SHIPPED_MODEL, apus_lines, check_packages, machine, others_cpu_seconds
 from local_server import LocalServer
 from peer_report import bold, count, row
 from peer_runtimes import THREAD_VARIABLES, PeerError
@@ -102,10 +101,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def check_installation(arguments: argparse.Namespace) -> None:
     wrk.check_installation()
-    missing = [name for name in (*peer_models.PACKAGES, *PACKAGES) if importlib.util.find_spec(name) is None]
-    if missing:
-        raise PeerError(f"{', '.join(missing)}: not installed for {sys.executable}; install tools/requirements-servers.txt "
-                        "into a virtual environment and run this with its python")
+    check_packages((*peer_models.PACKAGES, *PACKAGES), "requirements-servers.txt")
     arguments.apus = None if arguments.apus == "none" else Path(arguments.apus).resolve()
     if arguments.apus and not os.access(arguments.apus, os.X_OK):
         raise PeerError(f"{arguments.apus}: no executable there; build it (make build), or run the others alone with "

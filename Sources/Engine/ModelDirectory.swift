@@ -27,6 +27,20 @@ public struct ModelDirectory: Sendable, Equatable {
         self.name = name
     }
 
+    /// The JSON of a file that a model directory may hold; nil where it does not.
+    ///
+    /// - Parameter advice: what to do about a damaged one.
+    func json(_ file: String, advice: String) throws(InputError) -> JSONValue? {
+        let path = path + "/" + file
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        let bytes = try MappedFile(path: path).contents()
+        do {
+            return try JSONValue(parsing: bytes)
+        } catch {
+            throw InputError(path, "is not JSON: \(error). \(advice)")
+        }
+    }
+
     /// `given`, else `APUS_MODEL`, else the model that ships inside the package.
     public static func resolve(
         _ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment

@@ -47,7 +47,10 @@ struct PredictionWriter {
             // Scalar by scalar: a tab with an accent upon it is one Character, and no tab as such.
             var text = ""
             for scalar in record.text.unicodeScalars {
-                text.unicodeScalars.append("\t\n\r\u{0B}\u{0C}\u{85}\u{2028}\u{2029}".unicodeScalars.contains(scalar) ? " " : scalar)
+                switch scalar.value {
+                case 0x09...0x0D, 0x85, 0x2028, 0x2029: text += " "
+                default: text.unicodeScalars.append(scalar)
+                }
             }
             return Array("\(prediction.best.label)\t\(prediction.best.value)\t\(text)\n".utf8)
         case .jsonl:

@@ -8,6 +8,9 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serves a model over HTTP.",
         discussion: "Every option may stand in the environment too: --max-queue as APUS_MAX_QUEUE.")
 
+    /// What a server has open beside its connections: files, pipes, event loops.
+    private static let otherFiles = 128
+
     @OptionGroup var model: ModelOptions
     @OptionGroup var server: ServeOptions
 
@@ -31,7 +34,7 @@ struct Serve: AsyncParsableCommand {
         let options = try server.options()
         let (logger, writer) = try server.logger()
         defer { writer.flush() }
-        OpenFiles.allow(options.limits.connections)
+        OpenFiles.allow(options.limits.connections + Self.otherFiles)
         let classifier = try model.classifier()
         var report: SelfTest.Report?
         if !(try settings.flag(noSelfTest, "--no-self-test")) {

@@ -6,6 +6,9 @@ public struct Distribution: Sendable, Equatable {
 
     public init(counts: [Int]) { self.counts = counts }
 
+    /// With nothing in any of so many bins.
+    public init(bins: Int) { counts = Array(repeating: 0, count: bins) }
+
     public var total: Int { counts.reduce(0, +) }
 
     /// Each bin's share, half a count added to every bin, so that a bin nobody fell into yet has no logarithm of zero.

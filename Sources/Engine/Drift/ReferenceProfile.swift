@@ -1,5 +1,3 @@
-import Foundation
-
 /// What a model's predictions looked like on the data it was measured on: `reference_profile.json` of a model directory.
 /// A server compares what it predicts with it.
 public struct ReferenceProfile: Sendable, Equatable {
@@ -56,7 +54,7 @@ public struct ReferenceProfile: Sendable, Equatable {
     }
 
     private static func empty(_ counts: Int...) -> [Feature: Distribution] {
-        let features = zip(Feature.allCases, counts).map { ($0, Distribution(counts: Array(repeating: 0, count: $1))) }
+        let features = zip(Feature.allCases, counts).map { ($0, Distribution(bins: $1)) }
         return Dictionary(uniqueKeysWithValues: features)
     }
 }
@@ -84,15 +82,11 @@ extension ReferenceProfile {
 
     /// The profile in a model directory; nil where it has none.
     public init?(directory: ModelDirectory, labels: [String]) throws(InputError) {
-        let path = directory.path + "/" + Self.fileName
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        let bytes = try MappedFile(path: path).contents()
+        guard let json = try directory.json(Self.fileName, advice: Self.advice) else { return nil }
         do {
-            try self.init(json: try JSONValue(parsing: bytes), labels: labels)
-        } catch let error as JSONError {
-            throw InputError(path, "is not JSON: \(error). \(Self.advice)")
+            try self.init(json: json, labels: labels)
         } catch {
-            throw InputError(path, "\(error). \(Self.advice)")
+            throw InputError(directory.path + "/" + Self.fileName, "\(error). \(Self.advice)")
         }
     }
 

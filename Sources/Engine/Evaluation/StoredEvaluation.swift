@@ -1,5 +1,3 @@
-import Foundation
-
 /// The report that stands in a model directory as `evaluation_report.json`: what `apus evaluate --report` wrote there.
 public struct StoredEvaluation: Sendable, Equatable {
     public static let fileName = "evaluation_report.json"
@@ -15,14 +13,8 @@ public struct StoredEvaluation: Sendable, Equatable {
     /// The report in a model directory; nil where it has none.
     public init?(directory: ModelDirectory) throws(InputError) {
         let path = directory.path + "/" + Self.fileName
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
         let advice = "Write it anew with apus evaluate --report, or delete it"
-        let json: JSONValue
-        do {
-            json = try JSONValue(parsing: try MappedFile(path: path).contents())
-        } catch {
-            throw InputError(path, "is not JSON: \(error). \(advice)")
-        }
+        guard let json = try directory.json(Self.fileName, advice: advice) else { return nil }
         func share(_ name: String) throws(InputError) -> Double {
             guard let value = json[name]?.double, 0...1 ~= value else {
                 throw InputError(path, "\"\(name)\" is not a share from 0 to 1. \(advice)")

@@ -34,15 +34,26 @@ public enum FileReplacement {
 
     /// Writes all of `bytes`; false, with `errno` set, where that fails.
     package static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        write(bytes, to: descriptor) == bytes.count
+    }
+
+    /// How many of `bytes` were written: all, unless the system refuses, which `errno` tells. Waits for a descriptor that
+    /// does not block.
+    package static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int {
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes {
                 Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
             }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return false }
-            written += count
+            if count >= 0 {
+                written += count
+            } else if errno == EAGAIN {
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&ready, 1, -1)
+            } else if errno != EINTR {
+                return written
+            }
         }
-        return true
+        return written
     }
 }

@@ -9,6 +9,11 @@ final class ServerState: Sendable {
     /// No new work is taken.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
+    /// Throws where it is.
+    func refuseWhenStopping() throws(RequestError) {
+        if isStopping { throw .stopping }
+    }
+
     func stop() { stopping.store(true, ordering: .relaxed) }
 
     /// The time to finish what was accepted is over.

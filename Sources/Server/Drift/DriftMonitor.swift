@@ -39,7 +39,7 @@ package final class DriftMonitor: Sendable {
     package init(_ reference: ReferenceProfile, window: DriftWindow = DriftWindow()) {
         self.reference = reference
         self.window = window
-        state = Mutex(State(live: reference.binCounts.map { Distribution(counts: Array(repeating: 0, count: $0)) }))
+        state = Mutex(State(live: reference.binCounts.map(Distribution.init(bins:))))
     }
 
     /// - Parameter now: of the clock that the monitor was made on; later than of earlier calls.

@@ -29,13 +29,7 @@ struct InferRequest: TextPrediction.Body {
                 .badRequest, "malformed_json",
                 "Inference-Header-Content-Length is \(length), but the body has \(body.count) bytes")
         }
-        let json: JSONValue
-        do {
-            json = try JSONValue(parsing: Array(body[..<length]))
-        } catch {
-            throw RequestError(.badRequest, "malformed_json", "the body is not JSON: \(error)")
-        }
-        guard json.object != nil else { throw .invalid("the body is \(json.kind); it must be an object with \"inputs\"") }
+        let json = try JSONValue(body: Array(body[..<length]), needs: "\"inputs\"")
         switch json["id"] {
         case nil, .null?: identifier = nil
         case .string(let text)?: identifier = text
@@ -134,10 +128,7 @@ struct InferRequest: TextPrediction.Body {
 
     private static func flag(_ name: String, of json: JSONValue, _ place: String) throws(RequestError) -> Bool? {
         guard let value = try parameter(name, of: json, place) else { return nil }
-        guard let flag = value.bool else {
-            throw .invalid("field \"\(place)parameters.\(name)\" is \(value.kind); it must be true or false")
-        }
-        return flag
+        return try value.boolean("\(place)parameters.\(name)")
     }
 
     private static func outputs(_ json: JSONValue) throws(RequestError) -> [(Output, Bool)] {

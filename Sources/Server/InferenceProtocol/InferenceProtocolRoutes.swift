@@ -26,7 +26,7 @@ struct InferenceProtocolRoutes: Sendable {
     func live(_ request: Request, _ context: ApusRequestContext) -> Response { .json(["live": true]) }
 
     func ready(_ request: Request, _ context: ApusRequestContext) throws -> Response {
-        if state.isStopping { throw RequestError.stopping }
+        try state.refuseWhenStopping()
         return .json(["ready": true])
     }
 
@@ -47,7 +47,7 @@ struct InferenceProtocolRoutes: Sendable {
 
     func modelReady(_ request: Request, _ context: ApusRequestContext) throws -> Response {
         try checkModel(context)
-        if state.isStopping { throw RequestError.stopping }
+        try state.refuseWhenStopping()
         return .json(["name": .string(modelName), "ready": true])
     }
 

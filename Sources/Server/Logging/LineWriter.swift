@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// Writes lines to a file descriptor from a thread of its own, so that nobody who logs ever waits for a disk, a pipe or a
@@ -73,7 +74,7 @@ package final class LineWriter: Sendable {
             state.condition.unlock()
             let start: [UInt8] = isTorn ? [0x0A] : []
             let bytes = start + lines + (lost > 0 ? lossNote(lost) : [])
-            let written = write(bytes, to: descriptor)
+            let written = FileReplacement.write(bytes, to: descriptor)
             if written > 0 { isTorn = bytes[written - 1] != 0x0A }
             state.condition.lock()
             if written < bytes.count {
@@ -85,22 +86,5 @@ package final class LineWriter: Sendable {
             state.condition.broadcast()
         }
         state.condition.unlock()
-    }
-
-    /// How many of the bytes were written: all, unless the system refuses. Waits for a descriptor that does not block.
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int {
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written) }
-            if count >= 0 {
-                written += count
-            } else if errno == EAGAIN {
-                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                poll(&ready, 1, -1)
-            } else if errno != EINTR {
-                return written
-            }
-        }
-        return written
     }
 }

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// What `/proc` tells of this process, under the names that Prometheus' own clients use.
@@ -20,14 +21,12 @@ struct ProcessMetrics {
         func field(_ number: Int) -> Double { fields[number - 3] }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
         let boot = text("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }?.dropFirst(6)
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         // The folder's own descriptor is one of those it lists.
         let open = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 1
         return ProcessMetrics(
             cpuSeconds: (field(14) + field(15)) / ticks, residentBytes: field(24) * Double(getpagesize()),
             virtualBytes: field(23), startSeconds: (boot.flatMap { Double($0) } ?? 0) + field(22) / ticks, threads: field(20),
-            openDescriptors: Double(open - 1), maximumDescriptors: Double(limit.rlim_cur))
+            openDescriptors: Double(open - 1), maximumDescriptors: Double(OpenFiles.limit ?? 0))
     }
 
     func write(to text: inout PrometheusText) {

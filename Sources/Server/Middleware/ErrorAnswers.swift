@@ -13,13 +13,9 @@ struct ErrorAnswers: RouterMiddleware {
             return try await next(request, context)
         } catch {
             let error = answer(to: error, request, context)
-            var response = error.response
-            if request.uri.path == "/v2" || request.uri.path.hasPrefix("/v2/") {
-                response = .json(["error": .string(error.message)], status: error.status)
-                response.headers.append(contentsOf: error.headers)
-            }
-            response.headers[.errorType] = error.type
-            return response
+            context.facts.values.withLock { $0.error = error.type }
+            let path = request.uri.path
+            return error.response(isProtocol: path == "/v2" || path.hasPrefix("/v2/"))
         }
     }
 

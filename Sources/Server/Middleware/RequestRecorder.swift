@@ -20,21 +20,18 @@ package struct RequestRecorder: RouterMiddleware {
         let facts = context.facts.values.withLock { $0 }
         response.headers[.requestID] = identifier
         response.headers[.serverTiming] = facts.timing.header
-        let error = response.headers[.errorType]
-        response.headers[.errorType] = nil
         let took = ContinuousClock.now - start
         let route = routes.route(of: request, context)
         metrics.requestEnded(
             handler: route?.pattern ?? "other",
             method: routes.methods.contains(request.method) ? request.method.rawValue : "other",
-            status: response.status.code, error: error, took: took)
-        log(request, response, identifier, error, facts, took, isQuiet: route?.isQuiet ?? false)
+            status: response.status.code, error: facts.error, took: took)
+        log(request, response, facts, took, isQuiet: route?.isQuiet ?? false)
         return response
     }
 
     private func log(
-        _ request: Request, _ response: Response, _ identifier: String, _ error: String?, _ facts: RequestFacts.Values,
-        _ took: Duration, isQuiet: Bool
+        _ request: Request, _ response: Response, _ facts: RequestFacts.Values, _ took: Duration, isQuiet: Bool
     ) {
         let status = response.status.code
         // A full queue turns away thousands in a second: they are counted, and would only bury the other lines.
@@ -42,11 +39,11 @@ package struct RequestRecorder: RouterMiddleware {
         let level: Logger.Level = status >= 500 ? .warning : isRoutine ? .debug : .info
         guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [
-            "request_id": .string(identifier), "method": .string(request.method.rawValue),
+            "request_id": .string(facts.identifier), "method": .string(request.method.rawValue),
             "path": .string(request.uri.path), "status": .stringConvertible(status),
             "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
         ]
-        if let error { metadata["error"] = .string(error) }
+        if let error = facts.error { metadata["error"] = .string(error) }
         if let texts = facts.texts { metadata["texts"] = .stringConvertible(texts) }
         if let tokens = facts.tokens { metadata["tokens"] = .stringConvertible(tokens) }
         if let parent = request.headers[.traceParent], Self.isTraceParent(parent) {
@@ -60,7 +57,8 @@ package struct RequestRecorder: RouterMiddleware {
     package static func isTraceParent(_ text: String) -> Bool {
         let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         return parts.count == 4 && !parts[0].elementsEqual("ff".utf8)
-            && parts[1...2].allSatisfy { !$0.allSatisfy { $0 == UInt8(ascii: "0") } } && zip(parts, [2, 32, 16, 2]).allSatisfy { $0.count == $1 }
+            && parts[1...2].allSatisfy { !$0.allSatisfy { $0 == UInt8(ascii: "0") } }
+            && zip(parts, [2, 32, 16, 2]).allSatisfy { $0.count == $1 }
             && text.utf8.allSatisfy { byte in
                 byte == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
                     || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte

@@ -26,15 +26,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
     var function = Function.softmax
 
     init(body: [UInt8], limits: ServerLimits) throws(RequestError) {
-        let json: JSONValue
-        do {
-            json = try JSONValue(parsing: body)
-        } catch {
-            throw RequestError(.badRequest, "malformed_json", "the body is not JSON: \(error)")
-        }
-        guard json.object != nil else {
-            throw .invalid("the body is \(json.kind); it must be an object with \"text\", \"texts\" or \"inputs\"")
-        }
+        let json = try JSONValue(body: body, needs: "\"text\", \"texts\" or \"inputs\"")
         let given = ["text", "texts", "inputs"].filter { json[$0] != nil }
         guard given.count == 1 else {
             throw .invalid(
@@ -60,7 +52,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
             }
             try readParameters(json["parameters"])
         }
-        if let truncate = json["truncate"], !truncate.isNull { truncates = try Self.boolean(truncate, "truncate") }
+        if let truncate = json["truncate"], !truncate.isNull { truncates = try truncate.boolean("truncate") }
     }
 
     private mutating func readParameters(_ parameters: JSONValue?) throws(RequestError) {
@@ -83,7 +75,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         }
         // Clients of both spellings are about.
         for name in ["truncation", "truncate"] {
-            if let value = parameters[name], !value.isNull { truncates = try Self.boolean(value, "parameters.\(name)") }
+            if let value = parameters[name], !value.isNull { truncates = try value.boolean("parameters.\(name)") }
         }
     }
 
@@ -119,11 +111,6 @@ struct PredictRequest: TextPrediction.Body, Equatable {
             }
         }
         return texts
-    }
-
-    private static func boolean(_ value: JSONValue, _ field: String) throws(RequestError) -> Bool {
-        guard let boolean = value.bool else { throw .invalid("field \"\(field)\" is \(value.kind); it must be true or false") }
-        return boolean
     }
 
     /// The field that text `index` came from, for messages.

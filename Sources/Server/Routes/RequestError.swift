@@ -22,9 +22,12 @@ package struct RequestError: Error {
     /// - Parameter asked: the request's texts, where they were counted.
     static func queueFull(waiting: Int, asked: Int?, limit: Int) -> RequestError {
         let request = asked.map { " and this request has \($0)" } ?? ""
-        var error = RequestError(
-            .tooManyRequests, "queue_full",
-            "\(waiting) texts wait for the model\(request); the limit is \(limit). Try again in a second")
+        return .busy("\(waiting) texts wait for the model\(request); the limit is \(limit)")
+    }
+
+    /// What a server that has no room left says, and when to come again.
+    static func busy(_ why: String) -> RequestError {
+        var error = RequestError(.tooManyRequests, "queue_full", "\(why). Try again in a second")
         error.headers[.retryAfter] = "1"
         return error
     }
@@ -41,8 +44,9 @@ package struct RequestError: Error {
 
     var json: JSONValue { ["error": ["type": .string(type), "message": .string(message)]] }
 
-    var response: Response {
-        var response = Response.json(json, status: status)
+    /// - Parameter isProtocol: whether the Open Inference Protocol's form is asked for.
+    func response(isProtocol: Bool) -> Response {
+        var response = Response.json(isProtocol ? ["error": .string(message)] : json, status: status)
         response.headers.append(contentsOf: headers)
         return response
     }

@@ -92,7 +92,7 @@ struct StatusRoutes: Sendable {
     func live(_ request: Request, _ context: ApusRequestContext) -> Response { .json(["status": "live"]) }
 
     func ready(_ request: Request, _ context: ApusRequestContext) throws -> Response {
-        if state.isStopping { throw RequestError.stopping }
+        try state.refuseWhenStopping()
         return .json(["status": "ready"])
     }
 

@@ -32,7 +32,7 @@ struct TextPrediction: Sendable {
         _ request: Request, _ context: ApusRequestContext, parse: @escaping @Sendable ([UInt8]) throws -> RequestBody
     ) async throws -> (body: RequestBody, predictions: [Prediction]) {
         let start = ContinuousClock.now
-        if state.isStopping { throw RequestError.stopping }
+        try state.refuseWhenStopping()
         // The body of a request that cannot be taken is not even looked at.
         if queue.isFull { throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts) }
         let bytes = try await collect(request)
@@ -85,10 +85,7 @@ struct TextPrediction: Sendable {
         let expected = length ?? limits.bodyBytes
         if expected > Self.inlineBytes {
             guard state.reserve(bodyBytes: expected, of: Self.largeBodies * limits.bodyBytes) else {
-                var error = RequestError(
-                    .tooManyRequests, "queue_full", "too many large bodies are being received. Try again in a second")
-                error.headers[.retryAfter] = "1"
-                throw error
+                throw RequestError.busy("too many large bodies are being received")
             }
         }
         defer { if expected > Self.inlineBytes { state.release(bodyBytes: expected) } }

@@ -1,0 +1,21 @@
+import Engine
+
+/// What every body is checked for, and told.
+extension JSONValue {
+    /// A body's JSON, which must be an object.
+    ///
+    /// - Parameter needs: what it must have, for the message.
+    init(body: [UInt8], needs: String) throws(RequestError) {
+        do {
+            self = try JSONValue(parsing: body)
+        } catch {
+            throw RequestError(.badRequest, "malformed_json", "the body is not JSON: \(error)")
+        }
+        guard object != nil else { throw .invalid("the body is \(kind); it must be an object with \(needs)") }
+    }
+
+    func boolean(_ field: String) throws(RequestError) -> Bool {
+        guard let bool else { throw .invalid("field \"\(field)\" is \(kind); it must be true or false") }
+        return bool
+    }
+}
