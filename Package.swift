@@ -33,6 +33,17 @@ let package = Package(
             resources: [.copy("Resources/Model")]
         ),
         .target(
+            name: "Hub",
+            dependencies: [
+                "Engine",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]
+        ),
+        .target(
             name: "Server",
             dependencies: [
                 "Engine",
@@ -55,6 +66,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Engine",
+                "Hub",
                 "Server",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -41,11 +41,7 @@ package final class InferenceSession: Sendable {
             case (.f32, .simd): .f32
             case (.f32, .openblas): .rows
             }
-        let type: any SequenceClassifier.Type =
-            switch config.architecture {
-            case .roberta: RobertaForSequenceClassification.self
-            case .bert: BertForSequenceClassification.self
-            }
+        let type = config.architecture.model
         let arena = Arena()
         var weights = WeightReader(checkpoint, isQuantized: config.isQuantized, format: format, into: arena)
         let model = try type.init(config, &weights)

@@ -3,28 +3,43 @@ import Foundation
 /// Where a model's files are.
 public struct ModelDirectory: Sendable, Equatable {
     public let path: String
-    /// How people call it: the directory as it was given, or `apus/…` for the one inside the package.
+    /// How people call it: the directory or file as it was given, the Hub's id, or `apus/…` for the one inside the package.
     public let name: String
+    /// The commit, for a model of the Hub.
+    public let revision: String?
+    /// The file, for a fastText model.
+    package let fastText: String?
 
-    /// A directory given by `--model` or `APUS_MODEL`.
-    public init(path: String) throws(InputError) {
+    /// A directory, or a fastText model's file, as given by `--model` or `APUS_MODEL`.
+    public init(path: String) throws(InputError) { try self.init(path: path, name: path, revision: nil) }
+
+    /// A model of the Hub, from its cache.
+    public init(_ id: HubID, _ snapshot: HubCache.Snapshot) throws(InputError) {
+        try self.init(path: snapshot.path, name: id.description, revision: snapshot.commit)
+    }
+
+    private init(path: String, name: String, revision: String?) throws(InputError) {
+        func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError(
                 path, "this model directory does not exist. Give a directory with config.json, the weights and the "
-                    + "tokenizer, or leave --model out for the model inside the package")
+                    + "tokenizer, a fastText model's file, a name on the Hub (organisation/name), or leave --model out for the "
+                    + "model inside the package")
         }
-        guard isDirectory.boolValue else { throw InputError(path, "is a file; a model is a directory with config.json") }
-        guard FileManager.default.fileExists(atPath: path + "/config.json") else {
-            throw InputError(path, "has no config.json, so it is not a model directory")
-        }
-        self.path = path
-        name = path
-    }
-
-    private init(path: String, name: String) {
-        self.path = path
         self.name = name
+        self.revision = revision
+        if !isDirectory.boolValue {
+            self.path = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+            fastText = path
+        } else {
+            self.path = path
+            fastText = exists("config.json") ? nil : ModelFiles.fastText.first(where: exists).map { "\(path)/\($0)" }
+            guard exists("config.json") || fastText != nil else {
+                throw InputError(
+                    path, "has no config.json, so it is not a model directory, and no fastText model (model.bin, model.ftz)")
+            }
+        }
     }
 
     /// The JSON of a file that a model directory may hold; nil where it does not.
@@ -41,17 +56,26 @@ public struct ModelDirectory: Sendable, Equatable {
         }
     }
 
-    /// `given`, else `APUS_MODEL`, else the model that ships inside the package.
+    /// `given`, else `APUS_MODEL`, else the model that ships inside the package. One of the Hub comes from the cache; it is
+    /// not fetched.
     public static func resolve(
-        _ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment
+        _ given: String?, revision: String? = nil, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(InputError) -> ModelDirectory {
-        if let given {
-            // An unset variable in a script (--model "$MODEL") must not pass for the shipped model.
-            guard !given.isEmpty else { throw InputError("--model", "is empty; give a model directory, or leave it out") }
-            return try ModelDirectory(path: given)
+        switch try ModelReference(given, environment: environment) {
+        case .hub(let id):
+            let revision = revision ?? "main"
+            let cache = HubCache(environment: environment)
+            guard let snapshot = cache.snapshot(id, revision: revision) else {
+                throw InputError(
+                    id.description, "is no directory here, and its revision \(revision) is not in the Hub's cache "
+                        + "(\(cache.root)); fetch it: apus pull \(id)")
+            }
+            return try ModelDirectory(id, snapshot)
+        case let reference:
+            guard revision == nil else { throw InputError("--revision", "is for a model of the Hub, which --model does not name") }
+            if case .path(let path) = reference { return try ModelDirectory(path: path) }
+            return try shipped()
         }
-        if let path = environment["APUS_MODEL"], !path.isEmpty { return try ModelDirectory(path: path) }
-        return try shipped()
     }
 
     /// The model inside the package. SwiftPM puts its resources beside the executable.
@@ -62,6 +86,6 @@ public struct ModelDirectory: Sendable, Equatable {
                 path, "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
                     + "executable, or give --model")
         }
-        return ModelDirectory(path: path, name: "apus/minilm-l6-tweet-sentiment")
+        return try ModelDirectory(path: path, name: "apus/minilm-l6-tweet-sentiment", revision: nil)
     }
 }

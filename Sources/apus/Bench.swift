@@ -2,7 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 
-struct Bench: ParsableCommand {
+struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures forward passes, from token ids to logits, against the arithmetic peak of this machine.",
         discussion: "Lists are separated by commas. The efficiency is that of the products with weights in the median pass.")
@@ -50,12 +50,12 @@ struct Bench: ParsableCommand {
         if backend == .openblas, products { throw ValidationError("--products measures Apus' kernels, not OpenBLAS.") }
     }
 
-    func run() throws {
+    func run() async throws {
         var benchmark =
             if let architecture {
                 try LatencyBenchmark(architecture, backend: backend)
             } else {
-                try LatencyBenchmark(try ModelDirectory.resolve(model), backend: backend)
+                try LatencyBenchmark(try await ModelLocation.resolve(model, revision: nil), backend: backend)
             }
         let lengths = lengths?.values ?? [8, 16, 32, 64, 128, 256].filter { $0 <= benchmark.maximumLength }
         try benchmark.check(lengths: lengths, batch: batch)

@@ -2,7 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 
-struct Evaluate: ParsableCommand {
+struct Evaluate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures a model on labelled texts; with a minimum, the gate: exit code 1 where it is missed.")
 
@@ -32,8 +32,8 @@ struct Evaluate: ParsableCommand {
         }
     }
 
-    func run() throws {
-        let classifier = try model.classifier()
+    func run() async throws {
+        let classifier = try await model.classifier()
         let dataset = try Dataset(path: dataset, split: split, modelLabels: classifier.labels)
         var bar = ProgressBar(title: "evaluate")
         defer { bar.clear() }

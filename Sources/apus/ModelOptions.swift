@@ -3,8 +3,7 @@ import Engine
 
 /// What every command takes that loads a model.
 struct ModelOptions: ParsableArguments {
-    @Option(help: "A model directory as Hugging Face writes it (default: $APUS_MODEL, else the model inside the package).")
-    var model: String?
+    @OptionGroup var location: ModelLocation
 
     @Option(help: "The arithmetic of the matrix products: int8 or f32 (default: int8; f32 with --backend openblas).")
     var precision: Precision?
@@ -28,18 +27,20 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS` and `APUS_TEXT_PREPARATION`.
-    func classifier() throws -> Classifier {
-        let settings = Settings()
-        return try Classifier(
-            try ModelDirectory.resolve(model),
-            options: .init(
-                precision: try settings.choice(precision, "--precision", Precision.allCases),
-                backend: try settings.choice(backend, "--backend", Backend.allCases),
-                threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation()))
+    func classifier() async throws -> Classifier {
+        try Classifier(try await location.resolve(), options: try options())
     }
 
-    func tokenizer() throws -> TextTokenizer {
-        try TextTokenizer(try ModelDirectory.resolve(model), preparation: try preparation())
+    func options() throws -> Classifier.Options {
+        let settings = Settings()
+        return Classifier.Options(
+            precision: try settings.choice(precision, "--precision", Precision.allCases),
+            backend: try settings.choice(backend, "--backend", Backend.allCases),
+            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation())
+    }
+
+    func tokenizer() async throws -> TextTokenizer {
+        try TextTokenizer(try await location.resolve(), preparation: try preparation())
     }
 
     private func preparation() throws -> TextPreparation? {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Engine
 
-struct Predict: ParsableCommand {
+struct Predict: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Labels texts.")
 
     @OptionGroup var model: ModelOptions
@@ -13,8 +13,8 @@ struct Predict: ParsableCommand {
     @Flag(help: "Adds the model's logits to each line of jsonl.")
     var logits = false
 
-    func run() throws {
-        let classifier = try model.classifier()
+    func run() async throws {
+        let classifier = try await model.classifier()
         let output = PredictionWriter(
             format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits)
         var isFirst = true

@@ -13,7 +13,7 @@ struct SelfTestCommand: AsyncParsableCommand {
 
     func run() async throws {
         let options = try server.options()
-        let report = try await SelfTest(classifier: try model.classifier(), options: options).run()
+        let report = try await SelfTest(classifier: try await model.classifier(), options: options).run()
         let lines = report.checks.map { check in check.failure.map { "failed: \(check.name): \($0)" } ?? "ok: \(check.name)" }
         let seconds = String(format: "%.2f", report.duration / .seconds(1))
         let summary = "\(report.checks.count - report.failures.count) of \(report.checks.count) checks passed in \(seconds) s"

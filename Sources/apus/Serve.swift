@@ -35,7 +35,7 @@ struct Serve: AsyncParsableCommand {
         let (logger, writer) = try server.logger()
         defer { writer.flush() }
         OpenFiles.allow(options.limits.connections + Self.otherFiles)
-        let classifier = try model.classifier()
+        let classifier = try await model.classifier()
         var report: SelfTest.Report?
         if !(try settings.flag(noSelfTest, "--no-self-test")) {
             let selfTest = try await SelfTest(classifier: classifier, options: options).run()

@@ -17,23 +17,32 @@ enum StandardError {
 
 /// How far long work has come, on standard error where that is a terminal; elsewhere nothing.
 struct ProgressBar {
+    enum Unit { case items, bytes }
+
     private let title: String
+    private let unit: Unit
     private let isVisible = isatty(STDERR_FILENO) == 1
     private let start = ContinuousClock.now
     private var lastShown: ContinuousClock.Instant?
 
-    init(title: String) { self.title = title }
+    init(title: String, unit: Unit = .items) {
+        self.title = title
+        self.unit = unit
+    }
 
-    mutating func show(_ done: Int, of total: Int) {
+    /// - Parameter before: what was done when this began, which says nothing of the speed.
+    mutating func show(_ done: Int, of total: Int, before: Int = 0) {
         let now = ContinuousClock.now
         guard isVisible, total > 0, done == total || lastShown.map({ now - $0 > .milliseconds(100) }) ?? true else { return }
         lastShown = now
         let share = Double(done) / Double(total)
-        let filled = Int(30 * share)
-        let elapsed = (now - start) / .seconds(1)
+        let filled = Int(30 * min(share, 1))
+        let rate = Double(max(0, done - before)) / max((now - start) / .seconds(1), 1e-3)
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-        let left = share > 0 ? elapsed / share - elapsed : 0
-        StandardError.write("\r\(title) [\(bar)] " + String(format: "%.1f %%, %.0f s left ", 100 * share, left))
+        var text = "\r\(title) [\(bar)] " + String(format: "%.1f %%", 100 * share)
+        if unit == .bytes { text += String(format: " of %.1f MB, %.1f MB/s", Double(total) / 1e6, rate / 1e6) }
+        if rate > 0 { text += String(format: ", %.0f s left ", Double(total - done) / rate) }
+        StandardError.write(text + "\u{1B}[K")
     }
 
     mutating func clear() {

@@ -1,15 +1,15 @@
 import ArgumentParser
 import Engine
 
-struct Tokenize: ParsableCommand {
+struct Tokenize: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows texts as the model sees them: prepared, truncated, with special tokens. One JSON line a text.")
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var input: TextInput
 
-    func run() throws {
-        let tokenizer = try model.tokenizer()
+    func run() async throws {
+        let tokenizer = try await model.tokenizer()
         let tokens = tokenizer.tokensByID()
         try input.forEachChunk("tokenize") { records, _ in
             let (encodings, error) = try input.results(of: records) { records in

@@ -12,6 +12,8 @@ package struct BertForSequenceClassification: SequenceClassifier {
 
     package static func ignores(_ tensor: String) -> Bool { tensor.hasSuffix(".position_ids") }
 
+    package static var labelProjection: String { "classifier.weight" }
+
     package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .fromZero }
 
     package func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) {

@@ -14,6 +14,8 @@ package struct RobertaForSequenceClassification: SequenceClassifier {
         tensor.hasPrefix("roberta.pooler.") || tensor.hasSuffix(".position_ids")
     }
 
+    package static var labelProjection: String { "classifier.out_proj.weight" }
+
     package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .afterPadding(padID: config.padID) }
 
     package func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) {

@@ -5,10 +5,22 @@ package protocol SequenceClassifier: Sendable {
     /// Tensors that its checkpoints may carry and that it has no use for.
     static func ignores(_ tensor: String) -> Bool
 
+    /// The matrix onto the labels, which stays f32 in an int8 checkpoint.
+    static var labelProjection: String { get }
+
     static func positions(_ config: ModelConfig) -> TokenBatch.Positions
 
     /// Writes `scratch.logits`, [sequences, labels]. Every thread of the team calls it.
     func forward(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops)
+}
+
+extension ModelConfig.Architecture {
+    package var model: any SequenceClassifier.Type {
+        switch self {
+        case .roberta: RobertaForSequenceClassification.self
+        case .bert: BertForSequenceClassification.self
+        }
+    }
 }
 
 /// Dense, tanh, projection onto the labels: what both architectures do with the classification token.

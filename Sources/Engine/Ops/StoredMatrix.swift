@@ -1,3 +1,5 @@
+import Kernels
+
 /// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16 or BF16, or in I8 with one F32 scale a row.
 package struct StoredMatrix {
     let tensor: StoredTensor
@@ -50,6 +52,29 @@ package struct StoredMatrix {
 
     func scale(row: Int) -> Float {
         Float(bitPattern: scales!.bytes.littleEndian(UInt32.self, at: 4 * row))
+    }
+
+    /// All values in f32, row by row.
+    func floats() -> [Float] {
+        [Float](unsafeUninitializedCapacity: rows * columns) { buffer, count in
+            for row in 0..<rows { read(row: row, into: buffer.baseAddress! + row * columns) }
+            count = rows * columns
+        }
+    }
+
+    /// All values in int8, row by row, with one scale a row: value ≈ scale · int8. nil where a value is not finite.
+    func quantized() -> (values: [Int8], scales: [Float])? {
+        var scales: [Float] = []
+        let values = [Int8](unsafeUninitializedCapacity: rows * columns) { buffer, count in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { row in
+                for index in 0..<rows {
+                    read(row: index, into: row.baseAddress!)
+                    scales.append(apus_quantize_weights(row.baseAddress, columns, buffer.baseAddress! + index * columns))
+                }
+            }
+            count = rows * columns
+        }
+        return scales.allSatisfy(\.isFinite) ? (values, scales) : nil
     }
 
     /// Lets go of the file's pages; what is read again comes from the disk.

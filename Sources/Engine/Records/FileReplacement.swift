@@ -4,13 +4,16 @@ import Foundation
 public enum FileReplacement {
     /// Writes to a temporary name beside `path`, syncs, and renames. What a symbolic link points to is replaced, not the
     /// link; what is no regular file (`/dev/stdout`) is written to as it is.
-    public static func write(_ bytes: [UInt8], to given: String) throws(InputError) {
+    public static func write(_ bytes: [UInt8], to given: String) throws(InputError) { try write([bytes], to: given) }
+
+    /// The same for bytes in several parts.
+    static func write(_ parts: [[UInt8]], to given: String) throws(InputError) {
         let path = URL(fileURLWithPath: given).resolvingSymlinksInPath().path
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
             defer { if descriptor >= 0 { close(descriptor) } }
-            guard descriptor >= 0, writeAll(bytes, to: descriptor) else {
+            guard descriptor >= 0, parts.allSatisfy({ writeAll($0, to: descriptor) }) else {
                 throw InputError(given, "cannot be written: \(String(cString: strerror(errno)))")
             }
             return
@@ -23,7 +26,7 @@ public enum FileReplacement {
         }
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw fail() }
-        guard writeAll(bytes, to: descriptor) else {
+        guard parts.allSatisfy({ writeAll($0, to: descriptor) }) else {
             let error = fail()
             close(descriptor)
             throw error

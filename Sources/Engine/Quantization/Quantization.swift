@@ -1,0 +1,78 @@
+import Foundation
+
+/// The int8 form of a model: its matrices as I8, symmetric, with one scale a row.
+///
+/// Every matrix W [rows, columns], embeddings included, is stored as I8 with `NAME_scale`, F32 [rows, 1], beside it, so that
+/// W ≈ int8 · scale; the last projection onto the labels and all vectors stay F32. The same model gives the same bytes.
+public struct Quantization: Sendable {
+    /// The written `model.safetensors`, and the weights it was made from, in bytes.
+    public let bytes: Int
+    public let originalBytes: Int
+    /// How many matrices became int8.
+    public let matrices: Int
+
+    private static let configuration: JSONValue = [
+        "quant_method": "apus", "format_version": 1,
+        "weights": ["dtype": "int8", "symmetric": true, "granularity": "row"],
+    ]
+
+    /// Writes the int8 form of `model` as the directory `output`, which must not exist yet: whole, or not at all.
+    public init(_ model: ModelDirectory, to output: String) throws(InputError) {
+        try NewDirectory.requireFree(output)
+        let settings = try JSONFile.read(model.path + "/config.json")
+        let config = try ModelConfig(settings)
+        guard !config.isQuantized else {
+            throw InputError(
+                model.name, "is quantized already (config.json, quantization_config); a second rounding would only lose more. "
+                    + "Quantize the model it was made from")
+        }
+        // Refuses what could not be served afterwards: a tensor of another shape or type, a tokenizer of another model.
+        _ = try Classifier(model, options: .init(precision: .int8, threads: 1))
+        let checkpoint = try Checkpoint.open(directory: model.path)
+        let tensors = try Self.tensors(checkpoint, config.architecture.model)
+        let weights = Checkpoint.safetensors(tensors)
+
+        let members = (settings.object ?? []).filter { $0.name != "quantization_config" }
+        let newSettings = JSONValue.object(members + [.init("quantization_config", Self.configuration)])
+        try NewDirectory.write(output) { directory throws(InputError) in
+            try FileReplacement.write(weights, to: directory + "/model.safetensors")
+            try FileReplacement.write(newSettings.serialized(pretty: true) + [0x0A], to: directory + "/config.json")
+            for name in ModelFiles.tokenizer + ModelFiles.references {
+                let path = "\(model.path)/\(name)"
+                guard FileManager.default.fileExists(atPath: path) else { continue }
+                try FileReplacement.write(try MappedFile(path: path).contents(), to: "\(directory)/\(name)")
+            }
+        }
+        bytes = weights.reduce(0) { $0 + $1.count }
+        originalBytes = checkpoint.file.bytes.count
+        matrices = tensors.count { $0.type == .i8 }
+    }
+
+    private static func tensors(
+        _ checkpoint: Checkpoint, _ model: any SequenceClassifier.Type
+    ) throws(InputError) -> [NewTensor] {
+        var tensors: [NewTensor] = []
+        for (name, tensor) in checkpoint.tensors where !model.ignores(name) {
+            let columns = tensor.shape.last ?? 1
+            let rows = tensor.shape.dropLast().reduce(1, *)
+            let matrix = StoredMatrix(tensor, rows: rows, columns: columns)
+            func finite<Values>(_ values: Values?) throws(InputError) -> Values {
+                guard let values else {
+                    throw InputError(
+                        checkpoint.file.name, "tensor \"\(name)\" holds a number that is not finite: the file is damaged, or "
+                            + "the training failed. Fetch it again, or train anew")
+                }
+                return values
+            }
+            if tensor.shape.count == 2, name != model.labelProjection {
+                let (values, scales) = try finite(matrix.quantized())
+                tensors.append(NewTensor(name, .i8, shape: tensor.shape, values))
+                tensors.append(NewTensor(name + "_scale", .f32, shape: [rows, 1], scales))
+            } else {
+                let values = matrix.floats()
+                tensors.append(NewTensor(name, .f32, shape: tensor.shape, try finite(values.allSatisfy(\.isFinite) ? values : nil)))
+            }
+        }
+        return tensors
+    }
+}

@@ -1,0 +1,147 @@
+import Crypto
+import Engine
+import Foundation
+
+/// One file of a repository, by what the Hub's listing says of it.
+struct HubFile: Sendable {
+    let name: String
+    let size: Int
+    /// What its bytes must be: SHA-256 for large files, git's SHA-1 for small ones, in hexadecimal. Its name in the cache.
+    let digest: String
+}
+
+/// Fetches a file's bytes into the cache: into `DIGEST.incomplete`, from where an earlier try ended, then checked and renamed.
+struct BlobDownload {
+    let client: HubClient
+    let file: HubFile
+    /// `organisation/name, file`, for errors.
+    let subject: String
+    /// The path on the Hub.
+    let url: String
+    let commit: String
+    /// Where the checked bytes will be.
+    let blob: String
+
+    private var incomplete: String { blob + ".incomplete" }
+
+    /// - Parameter progress: how many bytes are there.
+    func run(progress: (Int) -> Void) async throws(HubError) {
+        let descriptor = open(incomplete, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        guard descriptor >= 0 else { throw writeError() }
+        defer { close(descriptor) }
+        var backoff = Backoff()
+        while true {
+            let start = Int(lseek(descriptor, 0, SEEK_END))
+            if start > file.size { try truncate(descriptor) }
+            if start == file.size { break }
+            do throws(HubError) {
+                try await fetch(from: start > file.size ? 0 : start, to: descriptor, progress)
+                let end = Int(lseek(descriptor, 0, SEEK_END))
+                if end < file.size { throw .transient("the connection ended after \(end) of \(file.size) bytes") }
+            } catch {
+                if Int(lseek(descriptor, 0, SEEK_END)) > start { backoff.reset() }
+                try await backoff.wait(after: error)
+            }
+        }
+        try verify()
+        guard fsync(descriptor) == 0, rename(incomplete, blob) == 0 else { throw writeError() }
+    }
+
+    private func fetch(from start: Int, to descriptor: Int32, _ progress: (Int) -> Void) async throws(HubError) {
+        let response = try await client.get(url, subject, from: start)
+        var end = start
+        switch response.status {
+        case 416:
+            unlink(incomplete)
+            throw .permanent(
+                InputError(subject, "is shorter than the \(file.size) bytes of the Hub's listing. Try again later"))
+        case 206:
+            guard response.headers.first(name: "content-range")?.hasPrefix("bytes \(start)-") == true else {
+                throw .permanent(InputError(subject, "the Hub answered with another part of the file than was asked for"))
+            }
+        case 200:
+            if start > 0 { try truncate(descriptor) }
+            end = 0
+        default: throw .permanent(InputError(subject, "the Hub answered with status \(response.status)"))
+        }
+        try check(response)
+        do {
+            for try await chunk in response.body {
+                end += chunk.readableBytes
+                guard end <= file.size else {
+                    unlink(incomplete)
+                    throw HubError.permanent(
+                        InputError(subject, "is larger than the \(file.size) bytes of the Hub's listing. Try again later"))
+                }
+                guard FileReplacement.writeAll(Array(chunk.readableBytesView), to: descriptor) else { throw writeError() }
+                progress(end)
+            }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubClient.transient(error)
+        }
+    }
+
+    /// The answer must be about this file.
+    private func check(_ response: HubClient.Response) throws(HubError) {
+        if let commit = response.metadata.commit, commit != self.commit {
+            throw .permanent(InputError(subject, "the Hub answered for commit \(commit), not \(self.commit)"))
+        }
+        guard let etag = response.metadata.etag else {
+            throw .permanent(
+                InputError(
+                    subject, response.isWebPage()
+                        ? "the Hub answered with a web page; is HF_ENDPOINT right? (\(client.settings.endpoint))"
+                        : "the Hub's answer has no ETag, so that the file could not be told from another"))
+        }
+        let digest = etag.trimmingPrefix("W/").trimmingCharacters(in: CharacterSet(charactersIn: "\""))
+        guard digest == file.digest else {
+            throw .permanent(
+                InputError(subject, "the Hub's answer is about \(digest), its listing about \(file.digest). Try again later"))
+        }
+    }
+
+    private func verify() throws(HubError) {
+        let found: String
+        do throws(InputError) {
+            found = file.size == 0 ? GitBlob.emptyDigest : try MappedFile(path: incomplete).digest(like: file.digest)
+        } catch {
+            throw .permanent(error)
+        }
+        guard found == file.digest else {
+            unlink(incomplete)
+            let kind = file.digest.utf8.count == 64 ? "SHA-256" : "git SHA-1"
+            throw .permanent(
+                InputError(
+                    subject, "arrived damaged: its \(kind) is \(found), the Hub says \(file.digest). It was deleted; run again"))
+        }
+    }
+
+    private func truncate(_ descriptor: Int32) throws(HubError) {
+        guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { throw writeError() }
+    }
+
+    /// What is there stays for the next run, but on a full disk, which needs the room.
+    private func writeError() -> HubError {
+        let code = errno
+        if code == ENOSPC { unlink(incomplete) }
+        return .permanent(InputError(blob, "cannot be written: \(String(cString: strerror(code)))"))
+    }
+}
+
+/// How git names a file's contents.
+private enum GitBlob {
+    static let emptyDigest = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+}
+
+extension MappedFile {
+    /// In hexadecimal: SHA-256 where `other` is one, else git's SHA-1.
+    fileprivate func digest(like other: String) -> String {
+        if other.utf8.count == 64 { return sha256() }
+        var hash = Insecure.SHA1()
+        hash.update(data: Array("blob \(bytes.count)\0".utf8))
+        hash.update(bufferPointer: bytes)
+        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+    }
+}

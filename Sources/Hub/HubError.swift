@@ -1,0 +1,40 @@
+import Engine
+
+/// Why something could not be had from the Hub.
+enum HubError: Error {
+    /// Asking again may help: nobody answers, or the Hub says so. `after`: not before so many seconds.
+    case transient(String, after: Int? = nil)
+    case permanent(InputError)
+
+    /// As a user is told; `subject` is what was asked for.
+    func inputError(_ subject: String, tries: Int) -> InputError {
+        switch self {
+        case .permanent(let error): error
+        case .transient(let problem, _):
+            InputError(subject, "cannot be fetched: \(problem)\(tries > 1 ? " (\(tries) tries)" : ""). Try again later")
+        }
+    }
+}
+
+/// How often to ask again, and when.
+struct Backoff {
+    /// Tries without a byte of progress.
+    static let tries = 5
+    /// A longer wait is the user's to decide on, in seconds.
+    private static let longestWait = 300
+
+    private(set) var failures = 0
+
+    mutating func reset() { failures = 0 }
+
+    /// Waits for the next try, or throws where it was the last one.
+    mutating func wait(after error: HubError, tries: Int = Self.tries) async throws(HubError) {
+        failures += 1
+        guard case .transient(_, let seconds) = error, failures < tries else { throw error }
+        if let seconds, seconds > Self.longestWait {
+            throw .transient("the Hub asks for a pause of \(seconds) s")
+        }
+        let pause = seconds.map { Duration.seconds($0) } ?? .milliseconds(500 << (failures - 1))
+        do { try await Task.sleep(for: pause) } catch { throw .transient("cancelled") }
+    }
+}

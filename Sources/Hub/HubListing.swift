@@ -1,0 +1,66 @@
+import Engine
+import Foundation
+
+/// What a repository holds at a revision, as far as a model needs it.
+struct HubListing: Sendable {
+    /// 40 hexadecimal digits.
+    let commit: String
+    /// The small ones first, the weights last.
+    let files: [HubFile]
+
+    /// A listing is a matter of kilobytes; a repository of many thousands of files takes some MB.
+    private static let maximumBytes = 64 << 20
+
+    init(_ client: HubClient, _ id: HubID, revision: String) async throws(HubError) {
+        let subject = revision == "main" ? id.description : "\(id), revision \(revision)"
+        let unescaped = CharacterSet(charactersIn: "-._~").union(.alphanumerics)
+        let escaped = revision.addingPercentEncoding(withAllowedCharacters: unescaped) ?? revision
+        let response = try await client.get("/api/models/\(id)/revision/\(escaped)?blobs=true", subject)
+        func fail(_ problem: String) -> HubError { .permanent(InputError(subject, problem)) }
+        var bytes: [UInt8] = []
+        do {
+            for try await chunk in response.body {
+                bytes += chunk.readableBytesView
+                guard bytes.count <= Self.maximumBytes else {
+                    throw fail("the Hub's listing of its files is longer than \(Self.maximumBytes) bytes")
+                }
+            }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubClient.transient(error)
+        }
+        guard let json = try? JSONValue(parsing: bytes) else {
+            throw fail(
+                "the Hub's listing of its files is \(response.isWebPage() ? "a web page" : "no JSON"); is HF_ENDPOINT right? "
+                    + "(\(client.settings.endpoint))")
+        }
+        guard let commit = json["sha"]?.string, HubCache.isCommit(commit), let siblings = json["siblings"]?.array else {
+            throw fail("the Hub's listing has no commit (\"sha\") and files (\"siblings\")")
+        }
+        if HubCache.isCommit(revision), commit != revision { throw fail("the Hub lists commit \(commit) instead") }
+        var entries: [String: JSONValue] = [:]
+        for sibling in siblings {
+            if let name = sibling["rfilename"]?.string { entries[name] = sibling }
+        }
+        let needed = ModelFiles.needed(of: Array(entries.keys))
+        guard !needed.isEmpty else {
+            let found = entries.keys.sorted().prefix(8).joined(separator: ", ")
+            throw fail(
+                "is no model that Apus can serve: it needs config.json with model.safetensors or pytorch_model.bin, or fastText's "
+                    + "model.bin or model.ftz; it has \(found.isEmpty ? "no files" : found)")
+        }
+        var files: [HubFile] = []
+        for name in needed {
+            let entry = entries[name]!
+            let large = entry["lfs"].flatMap { $0.isNull ? nil : $0 }
+            let size = (large ?? entry)["size"]?.integer
+            let digest = large.map { $0["sha256"]?.string ?? $0["oid"]?.string } ?? entry["blobId"]?.string
+            guard let size, size >= 0, let digest, HubCache.isHexadecimal(digest), digest.utf8.count == (large == nil ? 40 : 64)
+            else { throw fail("the Hub's listing gives no size and hash of \(name)") }
+            files.append(HubFile(name: name, size: size, digest: digest))
+        }
+        self.commit = commit
+        self.files = files
+    }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Engine
+import Hub
+
+/// Which model.
+struct ModelLocation: ParsableArguments {
+    @Option(
+        help: """
+            A model directory as Hugging Face writes it, a fastText model's file, or a name on the Hub, which is fetched \
+            (default: $APUS_MODEL, else the model inside the package).
+            """)
+    var model: String?
+
+    @Option(help: "The branch, tag or commit of a model of the Hub (default: $APUS_REVISION, else main).")
+    var revision: String?
+
+    /// The model's files; one of the Hub is fetched where the cache has it not, or an older one.
+    func resolve() async throws -> ModelDirectory {
+        try await Self.resolve(model, revision: try Settings().text(revision, "--revision"))
+    }
+
+    static func resolve(_ model: String?, revision: String?) async throws -> ModelDirectory {
+        guard case .hub(let id) = try ModelReference(model) else {
+            return try ModelDirectory.resolve(model, revision: revision)
+        }
+        do {
+            return try ModelDirectory(id, try await Pulling.snapshot(of: id, revision: revision, allowsStale: true))
+        } catch let error as InputError where error.subject == id.description {
+            throw InputError(error.subject, "is no directory here; on the Hub: \(error.problem)")
+        }
+    }
+}

@@ -1,0 +1,22 @@
+import ArgumentParser
+import Engine
+import Foundation
+
+struct Quantize: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Writes a model's int8 form: a directory of the same kind, about a quarter as large.")
+
+    @OptionGroup var model: ModelLocation
+
+    @Option(help: "The directory to write, which must not exist yet.")
+    var output: String
+
+    func run() async throws {
+        let model = try await model.resolve()
+        let result = try Quantization(model, to: output)
+        let summary = String(
+            format: "%.1f MB of %.1f MB (%.1f %%), %d matrices in int8", Double(result.bytes) / 1e6,
+            Double(result.originalBytes) / 1e6, 100 * Double(result.bytes) / Double(result.originalBytes), result.matrices)
+        try StandardOutput.write(Array("\(output): \(summary)\n".utf8))
+    }
+}
