@@ -66,20 +66,12 @@ public final class Classifier: Sendable {
     }
 
     public let directory: ModelDirectory
-    public let architecture: String
-    public let labels: [String]
-    public let tokenizer: TextTokenizer
-    package let session: InferenceSession
+    package let model: any TextModel
 
-    /// Loads a model directory; throws `InputError`.
+    /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
         self.directory = directory
-        let config = try ModelConfig(directory: directory.path)
-        tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
-        session = try InferenceSession(
-            config, try Checkpoint.open(directory: directory.path), try options.inference())
-        architecture = config.architecture.rawValue
-        labels = config.labels
+        model = try TransformerModel(directory, options: options)
     }
 
     /// Loads the model in the directory `model`, or the one inside the package.
@@ -87,15 +79,24 @@ public final class Classifier: Sendable {
         try self.init(try ModelDirectory.resolve(model), options: options)
     }
 
-    public var instructionSet: InstructionSet { session.options.instructionSet }
-    public var threads: Int { session.options.threads }
-    public var precision: Precision { session.options.precision }
-    public var backend: Backend { session.options.backend }
+    public var architecture: String { model.architecture }
+    public var labels: [String] { model.labels }
+    public var instructionSet: InstructionSet { model.options.instructionSet }
+    public var threads: Int { model.options.threads }
+    public var precision: Precision { model.options.precision }
+    public var backend: Backend { model.options.backend }
+    /// The most tokens of one text that the model reads, special tokens included; nil where there is no such limit.
+    public var maximumTokens: Int? { model.maximumTokens }
+    /// The weights' file, in bytes.
+    public var weightsBytes: Int { model.weights.bytes.count }
+
+    /// The ids of `text`, the end cut off where it does not fit.
+    public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding { try model.encode(text, index: index) }
 
     /// A label for each text, in order.
     public func predict(_ texts: [String]) throws -> [Prediction] {
         var encodings: [Encoding] = []
-        for (index, text) in texts.enumerated() { encodings.append(try tokenizer.encode(text, index: index)) }
+        for (index, text) in texts.enumerated() { encodings.append(try encode(text, index: index)) }
         return try predict(encodings)
     }
 
@@ -106,13 +107,13 @@ public final class Classifier: Sendable {
         while start < encodings.count {
             var end = start
             var tokens = 0
-            while end < encodings.count, end == start || tokens + encodings[end].ids.count <= session.batchTokens {
+            while end < encodings.count, end == start || tokens + encodings[end].ids.count <= model.batchTokens {
                 tokens += encodings[end].ids.count
                 end += 1
             }
             let batch = Array(encodings[start..<end])
-            for (encoding, logits) in zip(batch, session.logits(batch.map(\.ids))) {
-                predictions.append(try prediction(encoding, logits))
+            for (encoding, scores) in zip(batch, model.scores(batch)) {
+                predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
             }
             start = end
         }
@@ -120,11 +121,11 @@ public final class Classifier: Sendable {
     }
 
     /// The most tokens that one pass takes.
-    public var batchTokens: Int { session.batchTokens }
+    public var batchTokens: Int { model.batchTokens }
 
     /// Runs `body` on the thread that passes run on, in turn with other callers' passes, and returns at once. A server's
     /// loop that predicts there spares each batch the way from thread to thread.
-    public func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
+    public func enqueue(_ body: @escaping @Sendable () -> Void) { model.enqueue(body) }
 
     private let digest = Mutex<String?>(nil)
 
@@ -132,18 +133,18 @@ public final class Classifier: Sendable {
     public func weightsDigest() -> String {
         digest.withLock { digest in
             if let digest { return digest }
-            let computed = session.checkpoint.file.sha256()
+            let computed = model.weights.sha256()
             digest = computed
             return computed
         }
     }
 
-    private func prediction(_ encoding: Encoding, _ logits: [Float]) throws(InputError) -> Prediction {
+    private func prediction(
+        _ encoding: Encoding, _ logits: [Float], _ probabilities: [Float]
+    ) throws(InputError) -> Prediction {
         guard logits.allSatisfy(\.isFinite) else {
             throw InputError(directory.name, "the model's logits are \(logits): its weights are damaged. Fetch it again")
         }
-        var probabilities = logits
-        instructionSet.softmax(&probabilities)
         return Prediction(
             scores: zip(labels, probabilities).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
             tokens: encoding.ids.count, isTruncated: encoding.isTruncated)

@@ -10,6 +10,8 @@ public struct ModelDirectory: Sendable, Equatable {
     /// The file, for a fastText model.
     package let fastText: String?
 
+    public var isFastText: Bool { fastText != nil }
+
     /// A directory, or a fastText model's file, as given by `--model` or `APUS_MODEL`.
     public init(path: String) throws(InputError) { try self.init(path: path, name: path, revision: nil) }
 
@@ -78,6 +80,9 @@ public struct ModelDirectory: Sendable, Equatable {
         }
     }
 
+    /// What the model inside the package is called.
+    static let shippedName = "apus/minilm-l6-tweet-sentiment"
+
     /// The model inside the package. SwiftPM puts its resources beside the executable.
     public static func shipped() throws(InputError) -> ModelDirectory {
         let path = Bundle.main.bundleURL.appendingPathComponent("apus_Engine.resources/Model").path
@@ -86,6 +91,6 @@ public struct ModelDirectory: Sendable, Equatable {
                 path, "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
                     + "executable, or give --model")
         }
-        return try ModelDirectory(path: path, name: "apus/minilm-l6-tweet-sentiment", revision: nil)
+        return try ModelDirectory(path: path, name: shippedName, revision: nil)
     }
 }

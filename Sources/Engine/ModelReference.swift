@@ -16,7 +16,7 @@ public enum ModelReference: Sendable, Equatable {
         // An unset variable in a script (--model "$MODEL") must not pass for the shipped model.
         guard given?.isEmpty != true else { throw InputError("--model", "is empty; give a model, or leave it out") }
         let name = given ?? environment["APUS_MODEL"] ?? ""
-        if name.isEmpty {
+        if name.isEmpty || name == ModelDirectory.shippedName {
             self = .shipped
         } else if let id = HubID(name), id.hasOrganisation, !FileManager.default.fileExists(atPath: name) {
             self = .hub(id)

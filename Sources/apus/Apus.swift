@@ -9,8 +9,8 @@ struct Apus: AsyncParsableCommand {
         abstract: "Sentiment analysis on CPUs: labels texts, measures models, serves them over HTTP.",
         version: apusVersion,
         subcommands: [
-            Predict.self, Tokenize.self, Serve.self, SelfTestCommand.self, Evaluate.self, Quantize.self, PullCommand.self,
-            Bench.self,
+            Predict.self, Tokenize.self, Serve.self, SelfTestCommand.self, Evaluate.self, Compare.self, CompareRow.self,
+            Quantize.self, PullCommand.self, Bench.self,
         ])
 
     /// Exit codes: 0 fine, 1 a gate failed, 2 an input was bad, 64 usage, 70 a failure that is not the user's.

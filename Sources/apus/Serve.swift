@@ -23,6 +23,9 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Opens the port without the self-test.")
     var noSelfTest = false
 
+    @Flag(help: "Refuses to start where the model directory's evaluation_report.json tells of no passed gate for these weights.")
+    var requireGate = false
+
     func validate() throws {
         if let port, !(0...65535 ~= port) { throw ValidationError("--port must be from 0 to 65535, not \(port).") }
     }
@@ -36,6 +39,10 @@ struct Serve: AsyncParsableCommand {
         defer { writer.flush() }
         OpenFiles.allow(options.limits.connections + Self.otherFiles)
         let classifier = try await model.classifier()
+        if try settings.flag(requireGate, "--require-gate"), let failures = try GateRequirement.failures(of: classifier) {
+            StandardError.write(failures.map { "apus: the model's stored gate failed: \($0)\n" }.joined())
+            throw ExitCode(1)
+        }
         var report: SelfTest.Report?
         if !(try settings.flag(noSelfTest, "--no-self-test")) {
             let selfTest = try await SelfTest(classifier: classifier, options: options).run()

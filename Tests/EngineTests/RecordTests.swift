@@ -106,10 +106,10 @@ import Testing
 
     @Test func `the gate reports every minimum that was missed and none where none was asked for`() {
         let metrics = ClassificationMetrics(truth: [0, 1], predicted: [0, 0], labelCount: 2)
-        #expect(Evaluation.Gate().failures(metrics) == nil)
-        #expect(Evaluation.Gate(minimumAccuracy: 0.5).failures(metrics) == [])
-        #expect(Evaluation.Gate(minimumAccuracy: 0.6, minimumMacroRecall: 0.7).failures(metrics)?.count == 2)
-        #expect(Evaluation.Gate(minimumAccuracy: .nan).failures(metrics)?.count == 1)
+        #expect(Gate().failures(metrics) == nil)
+        #expect(Gate(minimumAccuracy: 0.5).failures(metrics) == [])
+        #expect(Gate(minimumAccuracy: 0.6, minimumMacroRecall: 0.7).failures(metrics)?.count == 2)
+        #expect(Gate(minimumAccuracy: .nan).failures(metrics)?.count == 1)
     }
 
     @Test func `percentiles go by nearest rank`() {

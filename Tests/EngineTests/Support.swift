@@ -28,6 +28,11 @@ extension Trait where Self == ConditionTrait {
     static var needsData: Self { .enabled(if: Fixtures.data != nil, "APUS_DATA has no tweeteval-sentiment; see README.md") }
 }
 
+extension Classifier {
+    /// What runs a transformer's passes.
+    var session: InferenceSession { (model as! TransformerModel).session }
+}
+
 /// A folder of its own for one test, removed afterwards.
 final class TemporaryDirectory {
     let path: String

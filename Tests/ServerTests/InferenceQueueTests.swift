@@ -11,7 +11,7 @@ import Server
 
     private static func encodings(_ count: Int, words: Int = 1) throws -> [Encoding] {
         let classifier = try classifier.get()
-        return try (0..<count).map { try classifier.tokenizer.encode("\($0) " + String(repeating: "word ", count: words)) }
+        return try (0..<count).map { try classifier.encode("\($0) " + String(repeating: "word ", count: words)) }
     }
 
     private static func queue(texts: Int = 1024, batchTokens: Int = 1024) throws -> (InferenceQueue, ServerMetrics) {

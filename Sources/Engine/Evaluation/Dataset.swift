@@ -9,8 +9,12 @@ public struct Dataset: Sendable {
     /// Each text's label, as an index into the model's labels.
     public let labels: [Int]
 
-    /// - Parameter modelLabels: what the model can say; a data set with another label is refused.
-    public init(path: String, split: String, modelLabels: [String]) throws(InputError) {
+    /// - Parameters:
+    ///   - modelLabels: what the model can say; a data set with another label is refused.
+    ///   - textField, labelField: the fields of a `.jsonl` file or columns of a `.csv` file.
+    public init(
+        path: String, split: String, modelLabels: [String], textField: String = "text", labelField: String = "label"
+    ) throws(InputError) {
         name = path
         self.split = split
         var isDirectory: ObjCBool = false
@@ -51,11 +55,20 @@ public struct Dataset: Sendable {
             guard let format = RecordFormat(rawValue: (path as NSString).pathExtension), format != .text else {
                 throw InputError(path, "a data set is a directory in TweetEval's form, a .jsonl or a .csv file")
             }
-            var reader = try RecordReader(path: path, format: format)
+            var reader = try RecordReader(path: path, format: format, textField: textField)
             while let record = try reader.next() {
                 let place = "\(path), line \(record.line)"
-                let value = record.fields.last { $0.name == "label" }?.value
-                guard let label = Self.string(value) else { throw InputError(place, "has no string in field \"label\"") }
+                let value = record.fields.last { $0.name == labelField }?.value
+                if let columns = reader.columns, value == nil {
+                    throw InputError(
+                        path, "has no column \"\(labelField)\"; its columns are \(columns.joined(separator: ", ")). "
+                            + "Name the right one by --label-field")
+                }
+                guard let label = Self.string(value) else {
+                    throw InputError(
+                        place, "has no string in field \"\(labelField)\"; labels are \(modelLabels.joined(separator: ", ")), "
+                            + "and --label-field names their field")
+                }
                 texts.append(record.text)
                 labels.append(try index(label, place))
             }

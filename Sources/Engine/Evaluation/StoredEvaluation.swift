@@ -7,6 +7,8 @@ public struct StoredEvaluation: Sendable, Equatable {
     public let dataset: String
     public let split: String
     public let precision: String
+    /// Of the weights that were measured; nil in a report of an older Apus.
+    public let weightsDigest: String?
     /// What was missed; nil where no gate was asked for.
     public let gateFailures: [String]?
 
@@ -30,6 +32,7 @@ public struct StoredEvaluation: Sendable, Equatable {
         dataset = try text("dataset")
         split = try text("split")
         precision = try text("precision")
+        weightsDigest = json["weights_sha256"]?.string
         switch json["gate"] {
         case nil, .null?: gateFailures = nil
         case let gate?:
@@ -38,5 +41,32 @@ public struct StoredEvaluation: Sendable, Equatable {
             }
             gateFailures = failures.map { $0.string ?? "" }
         }
+    }
+}
+
+/// Why a model may not be served where its gate is required.
+public enum GateRequirement {
+    /// What stands against `classifier` by the report in its directory; nil where it passed, with the same weights and
+    /// precision. Throws `InputError` where there is no such report, which is no failed gate.
+    public static func failures(of classifier: Classifier) throws(InputError) -> [String]? {
+        let path = classifier.directory.path + "/" + StoredEvaluation.fileName
+        let advice = "Measure this model: apus evaluate --model \(classifier.directory.name) --min-accuracy … --report \(path)"
+        guard let report = try StoredEvaluation(directory: classifier.directory) else {
+            throw InputError(path, "is missing, and --require-gate asks for it. \(advice)")
+        }
+        guard let failures = report.gateFailures else {
+            throw InputError(path, "was written without a gate. \(advice)")
+        }
+        let digest = classifier.weightsDigest()
+        guard report.weightsDigest == digest else {
+            throw InputError(
+                path, "is about other weights: their sha256 is \(report.weightsDigest ?? "not in the report"), this model's "
+                    + "\(digest). \(advice)")
+        }
+        guard report.precision == classifier.precision.rawValue else {
+            throw InputError(
+                path, "is about precision \(report.precision); this server's is \(classifier.precision.rawValue). \(advice)")
+        }
+        return failures.isEmpty ? nil : failures
     }
 }

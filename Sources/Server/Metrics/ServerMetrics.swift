@@ -67,7 +67,7 @@ package final class ServerMetrics: Sendable {
         Meter(
             label: "apus_model_info",
             dimensions: [
-                ("model", classifier.directory.name), ("revision", ""), ("precision", classifier.precision.rawValue),
+                ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""), ("precision", classifier.precision.rawValue),
                 ("isa", classifier.instructionSet.name),
             ], factory: registry
         ).set(1)

@@ -24,7 +24,7 @@ struct StatusRoutes: Sendable {
         func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
         let facts: JSONValue = [
             "model": .string(classifier.directory.name),
-            "revision": nil,  // of a model from the Hub
+            "revision": classifier.directory.revision.map { .string($0) } ?? nil,
             "architecture": .string(classifier.architecture),
             "labels": .array(classifier.labels.map(JSONValue.string)),
             "precision": .string(classifier.precision.rawValue),
@@ -32,7 +32,7 @@ struct StatusRoutes: Sendable {
             "threads": .integer(classifier.threads),
             "version": .string(apusVersion),
             "limits": [
-                "max_tokens": .integer(classifier.tokenizer.maximumTokens),
+                "max_tokens": classifier.maximumTokens.map { .integer($0) } ?? nil,
                 "max_characters": .integer(TextTokenizer.maximumCharacters),
                 "max_body_bytes": .integer(limits.bodyBytes),
                 "max_client_batch": .integer(limits.clientBatch),

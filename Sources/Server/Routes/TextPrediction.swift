@@ -104,7 +104,7 @@ struct TextPrediction: Sendable {
     private func encode(_ text: String, _ body: some Body, _ index: Int) throws(RequestError) -> Encoding {
         let encoding: Encoding
         do {
-            encoding = try classifier.tokenizer.encode(text, index: index)
+            encoding = try classifier.encode(text, index: index)
         } catch {
             throw .invalid("field \"\(body.field(index))\" \(error.problem)")
         }

@@ -1,0 +1,55 @@
+/// What a classifier runs, of whatever kind: texts into ids, ids into scores.
+package protocol TextModel: Sendable {
+    var architecture: String { get }
+    var labels: [String] { get }
+    /// How it computes.
+    var options: InferenceSession.Options { get }
+    /// The file with its weights.
+    var weights: MappedFile { get }
+    /// The most tokens of one text that it reads; nil where there is no such limit.
+    var maximumTokens: Int? { get }
+    /// The most tokens of one pass; a longer text goes alone.
+    var batchTokens: Int { get }
+
+    func encode(_ text: String, index: Int) throws(TextError) -> Encoding
+
+    /// One pass; for each encoding the logits and the probabilities, in the labels' order.
+    func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])]
+
+    /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
+    func enqueue(_ body: @escaping @Sendable () -> Void)
+}
+
+/// A transformer with its tokenizer.
+package struct TransformerModel: TextModel {
+    package let tokenizer: TextTokenizer
+    package let session: InferenceSession
+    package let architecture: String
+    package let labels: [String]
+
+    init(_ directory: ModelDirectory, options: Classifier.Options) throws(InputError) {
+        let config = try ModelConfig(directory: directory.path)
+        tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
+        session = try InferenceSession(
+            config, try Checkpoint.open(directory: directory.path), try options.inference())
+        architecture = config.architecture.rawValue
+        labels = config.labels
+    }
+
+    package var options: InferenceSession.Options { session.options }
+    package var weights: MappedFile { session.checkpoint.file }
+    package var maximumTokens: Int? { tokenizer.maximumTokens }
+    package var batchTokens: Int { session.batchTokens }
+
+    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding { try tokenizer.encode(text, index: index) }
+
+    package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
+        session.logits(batch.map(\.ids)).map { logits in
+            var probabilities = logits
+            options.instructionSet.softmax(&probabilities)
+            return (logits, probabilities)
+        }
+    }
+
+    package func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
+}
