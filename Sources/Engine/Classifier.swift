@@ -71,7 +71,11 @@ public final class Classifier: Sendable {
     /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
         self.directory = directory
-        model = try TransformerModel(directory, options: options)
+        if let file = directory.fastText {
+            model = try FastTextClassifier(file, options: options)
+        } else {
+            model = try TransformerModel(directory, options: options)
+        }
     }
 
     /// Loads the model in the directory `model`, or the one inside the package.

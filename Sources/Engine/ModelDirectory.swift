@@ -69,8 +69,8 @@ public struct ModelDirectory: Sendable, Equatable {
             let cache = HubCache(environment: environment)
             guard let snapshot = cache.snapshot(id, revision: revision) else {
                 throw InputError(
-                    id.description, "is no directory here, and its revision \(revision) is not in the Hub's cache "
-                        + "(\(cache.root)); fetch it: apus pull \(id)")
+                    id.description, "is no directory here; its revision \(revision) of the Hub "
+                        + "\(cache.absence(of: id, revision: revision)); fetch it: apus pull \(id)")
             }
             return try ModelDirectory(id, snapshot)
         case let reference:

@@ -28,8 +28,13 @@ package enum ModelFiles {
         return (references + [StoredEvaluation.fileName]).filter(files.contains) + [fastText]
     }
 
-    /// Whether a directory holds what a model needs, as far as its files' names tell.
-    static func isModel(directory: String) -> Bool {
-        !needed(of: (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).isEmpty
+    /// What a directory lacks to be a model, as far as its files' names tell; nil for nothing.
+    static func lacking(directory: String) -> String? {
+        let files = Set((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])
+        if fastText.contains(where: files.contains), !files.contains("config.json") { return nil }
+        if !files.contains("config.json") { return "config.json" }
+        if !weights.contains(where: files.contains) { return weights.joined(separator: " or ") }
+        let tokenizers: [Set] = [["tokenizer.json"], ["vocab.json", "merges.txt"], ["vocab.txt"]]
+        return tokenizers.contains { $0.isSubset(of: files) } ? nil : "tokenizer.json, nor vocab.json and merges.txt, nor vocab.txt"
     }
 }

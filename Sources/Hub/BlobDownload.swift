@@ -40,7 +40,11 @@ struct BlobDownload {
                 if end < file.size { throw .transient("the connection ended after \(end) of \(file.size) bytes") }
             } catch {
                 if Int(lseek(descriptor, 0, SEEK_END)) > start { backoff.reset() }
-                try await backoff.wait(after: error)
+                if case .transient(let problem, let after, _) = error {
+                    try await backoff.wait(after: .transient(problem, after: after, subject: subject))
+                } else {
+                    throw error
+                }
             }
         }
         try verify()
@@ -126,7 +130,7 @@ struct BlobDownload {
     private func writeError() -> HubError {
         let code = errno
         if code == ENOSPC { unlink(incomplete) }
-        return .permanent(InputError(blob, "cannot be written: \(String(cString: strerror(code)))"))
+        return .permanent(InputError(subject, "cannot be written to \(incomplete): \(String(cString: strerror(code)))"))
     }
 }
 

@@ -84,8 +84,8 @@ struct HubClient {
             let status = Int(response.status.code)
             if [301, 302, 303, 307, 308].contains(status) {
                 guard let location = response.headers.first(name: "location"),
-                    let next = URL(string: location, relativeTo: url)?.absoluteURL, ["http", "https"].contains(next.scheme),
-                    next.host != nil, url.scheme == "http" || next.scheme == "https"
+                    let next = URL(string: location, relativeTo: url)?.absoluteURL, Origin(next) != nil,
+                    url.scheme == "http" || next.scheme == "https"
                 else {
                     throw .permanent(InputError(subject, "the Hub redirects to no address that can be followed"))
                 }
@@ -112,6 +112,7 @@ struct HubClient {
             case let error as HTTPClientError where error == .remoteConnectionClosed: "the connection was cut"
             case let error as HTTPClientError: error.shortDescription
             case is NIOConnectionError: "the connection is refused, or there is no such host"
+            case let error as IOError: String(cString: strerror(error.errnoCode))
             default: "the connection failed (\(error))"
             }
         return .transient(place.map { "\($0): \(problem)" } ?? problem)
@@ -145,12 +146,14 @@ struct HubClient {
     }
 }
 
-/// Who answers at a URL.
-private struct Origin: Equatable, CustomStringConvertible {
+/// Who answers at a URL; nil for a URL that is not of HTTP.
+struct Origin: Equatable, CustomStringConvertible {
     let description: String
 
     init?(_ url: URL) {
-        guard let scheme = url.scheme?.lowercased(), let host = url.host?.lowercased() else { return nil }
+        guard let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme), let host = url.host?.lowercased(),
+            !host.isEmpty, 1...65535 ~= url.port ?? 1
+        else { return nil }
         description = "\(scheme)://\(host):\(url.port ?? (scheme == "https" ? 443 : 80))"
     }
 }

@@ -2,16 +2,20 @@ import Engine
 
 /// Why something could not be had from the Hub.
 enum HubError: Error {
-    /// Asking again may help: nobody answers, or the Hub says so. `after`: not before so many seconds.
-    case transient(String, after: Int? = nil)
+    /// Asking again may help: nobody answers, or the Hub says so.
+    ///
+    /// - Parameters:
+    ///   - after: not before so many seconds.
+    ///   - subject: what was asked for, where it is not the model as a whole.
+    case transient(String, after: Int? = nil, subject: String? = nil)
     case permanent(InputError)
 
-    /// As a user is told; `subject` is what was asked for.
-    func inputError(_ subject: String, tries: Int) -> InputError {
+    /// As a user is told; `model` is what was asked for.
+    func inputError(_ model: String, tries: Int) -> InputError {
         switch self {
         case .permanent(let error): error
-        case .transient(let problem, _):
-            InputError(subject, "cannot be fetched: \(problem)\(tries > 1 ? " (\(tries) tries)" : ""). Try again later")
+        case .transient(let problem, _, let subject):
+            InputError(subject ?? model, "cannot be fetched: \(problem)\(tries > 1 ? " (\(tries) tries)" : ""). Try again later")
         }
     }
 }
@@ -30,9 +34,9 @@ struct Backoff {
     /// Waits for the next try, or throws where it was the last one.
     mutating func wait(after error: HubError, tries: Int = Self.tries) async throws(HubError) {
         failures += 1
-        guard case .transient(_, let seconds) = error, failures < tries else { throw error }
+        guard case .transient(_, let seconds, let subject) = error, failures < tries else { throw error }
         if let seconds, seconds > Self.longestWait {
-            throw .transient("the Hub asks for a pause of \(seconds) s")
+            throw .transient("the Hub asks for a pause of \(seconds) s", subject: subject)
         }
         let pause = seconds.map { Duration.seconds($0) } ?? .milliseconds(500 << (failures - 1))
         do { try await Task.sleep(for: pause) } catch { throw .transient("cancelled") }

@@ -23,7 +23,7 @@ public struct HubSettings: Sendable {
         }
         var endpoint = value("HF_ENDPOINT") ?? "https://huggingface.co"
         while endpoint.hasSuffix("/") { endpoint.removeLast() }
-        guard let url = URL(string: endpoint), ["http", "https"].contains(url.scheme), url.host != nil else {
+        guard let url = URL(string: endpoint), Origin(url) != nil else {
             throw InputError("HF_ENDPOINT", "is \"\(endpoint)\"; it must be a URL such as https://huggingface.co")
         }
         self.endpoint = endpoint

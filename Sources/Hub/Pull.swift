@@ -36,8 +36,8 @@ public struct Pull {
         if let cached, settings.isOffline || HubCache.isCommit(revision) { return cached }
         guard !settings.isOffline else {
             throw InputError(
-                "\(id), \(revision)", "is not in the cache \(cache.root), and HF_HUB_OFFLINE forbids to fetch it; unset that, or "
-                    + "run apus pull \(id) first")
+                "\(id), \(revision)", "\(cache.absence(of: id, revision: revision)), and HF_HUB_OFFLINE forbids to fetch it; "
+                    + "unset that, or run apus pull \(id) first")
         }
         let tries = allowsStale && cached != nil ? 1 : Backoff.tries
         do {
@@ -45,7 +45,7 @@ public struct Pull {
                 try await fetch(client, tries: tries)
             }
         } catch {
-            if case .transient(let problem, _) = error, allowsStale, let cached {
+            if case .transient(let problem, _, _) = error, allowsStale, let cached {
                 report(.note("\(problem); using \(id) as the cache has it, commit \(cached.commit)"))
                 return cached
             }
@@ -130,6 +130,8 @@ public struct Pull {
     }
 
     private func writeReference(_ path: String, _ commit: String) throws(HubError) {
+        // A cache that may only be read is as good as another while nothing changes.
+        if FileManager.default.contents(atPath: path) == Data(commit.utf8) { return }
         try make((path as NSString).deletingLastPathComponent)
         do throws(InputError) {
             try FileReplacement.write(Array(commit.utf8), to: path)

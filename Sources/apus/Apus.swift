@@ -34,7 +34,7 @@ struct Apus: AsyncParsableCommand {
     }
 
     private static func fail(_ error: any Error, _ status: Int32) -> Never {
-        StandardError.write("apus: \(error)\n")
+        StandardError.write("apus: \("\(error)".printable)\n")
         Foundation.exit(status)
     }
 }

@@ -39,8 +39,16 @@ struct ModelOptions: ParsableArguments {
             threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation())
     }
 
-    func tokenizer() async throws -> TextTokenizer {
-        try TextTokenizer(try await location.resolve(), preparation: try preparation())
+    /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.
+    func tokens() async throws -> (_ text: String, _ index: Int) throws -> [(id: Int, token: String)] {
+        let directory = try await location.resolve()
+        if let file = directory.fastText {
+            let classifier = try FastTextClassifier(file, options: .init(preparation: try preparation()))
+            return { try classifier.tokens($0, index: $1) }
+        }
+        let tokenizer = try TextTokenizer(directory, preparation: try preparation())
+        let tokens = tokenizer.tokensByID()
+        return { try tokenizer.encode($0, index: $1).ids.map { ($0, tokens[$0] ?? "") } }
     }
 
     private func preparation() throws -> TextPreparation? {

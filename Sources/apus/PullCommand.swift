@@ -36,7 +36,7 @@ enum Pulling {
             case .progress(let done, let total, let before): bar.show(done, of: total, before: before)
             case .note(let text):
                 bar.clear()
-                StandardError.write("apus: \(text)\n")
+                StandardError.write("apus: \(text.printable)\n")
             }
         }
     }

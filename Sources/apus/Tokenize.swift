@@ -9,17 +9,15 @@ struct Tokenize: AsyncParsableCommand {
     @OptionGroup var input: TextInput
 
     func run() async throws {
-        let tokenizer = try await model.tokenizer()
-        let tokens = tokenizer.tokensByID()
+        let tokens = try await model.tokens()
         try input.forEachChunk("tokenize") { records, _ in
             let (encodings, error) = try input.results(of: records) { records in
-                try records.enumerated().map { try tokenizer.encode($1.text, index: $0) }
+                try records.enumerated().map { try tokens($1.text, $0) }
             }
             var bytes: [UInt8] = []
             for encoding in encodings {
                 let line: JSONValue = [
-                    "ids": .array(encoding.ids.map(JSONValue.integer)),
-                    "tokens": .array(encoding.ids.map { .string(tokens[$0] ?? "") }),
+                    "ids": .array(encoding.map { .integer($0.id) }), "tokens": .array(encoding.map { .string($0.token) }),
                 ]
                 bytes += line.serialized() + [0x0A]
             }

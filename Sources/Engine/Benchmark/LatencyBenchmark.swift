@@ -40,6 +40,10 @@ public struct LatencyBenchmark {
     }
 
     public init(_ directory: ModelDirectory, backend: Backend? = nil) throws(InputError) {
+        guard !directory.isFastText else {
+            throw InputError(
+                directory.name, "is a fastText model, whose passes have no matrix products to measure; apus compare times it")
+        }
         try self.init(
             try ModelConfig(directory: directory.path), try Checkpoint.open(directory: directory.path), backend)
     }

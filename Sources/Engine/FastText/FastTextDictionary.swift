@@ -35,6 +35,7 @@ struct FastTextDictionary: Sendable {
     private let entries: [Entry]
     private let table: ProbeTable
     private let buckets: Buckets
+    private let bucketCount: FastDivisor
     private let endOfLineEntry: Int?
 
     init(_ reader: inout FastTextReader, _ settings: FastTextSettings) throws(InputError) {
@@ -74,6 +75,7 @@ struct FastTextDictionary: Sendable {
         labelCounts = counts
         labels = try Self.labels(entries[words...], reader)
         isPruned = kept >= 0
+        bucketCount = FastDivisor(UInt32(max(1, settings.buckets)))
         (buckets, rows) = try Self.buckets(&reader, kept: kept, words: words, settings)
         endOfLineEntry = Self.endOfLine.withUnsafeBytes { word in
             table.find(Self.hash(word)) { Self.equal(word, reader.file, entries[$0]) }
@@ -160,55 +162,108 @@ struct FastTextDictionary: Sendable {
         }
     }
 
+    /// Appends the rows of word `index` and of its subwords.
+    func rows(of index: Int, into ids: inout [Int]) {
+        ids.append(index)
+        guard settings.maximumSubword > 0, index != endOfLineEntry else { return }
+        let count = entries[index].count
+        var sink = FastTextRowNumbers(ids: ids)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count + 2) { bytes in
+            let word = file.bytes[entries[index].offset..<entries[index].offset + count]
+            _ = bytes[1...].update(fromContentsOf: word)
+            walkSubwords(1..<count + 1, bytes, &sink)
+        }
+        ids = sink.ids
+    }
+
+    /// A word of the text, where it is and what the table has in its first slot.
+    private struct Word {
+        var range: Range<Int>
+        var hash: UInt32
+        var slot: UInt64
+    }
+
+    /// Words are looked up so many at a time: each takes three reads of distant memory, which then overlap.
+    private static let wordsAtOnce = 16
+
     /// Returns how many hashes it wrote.
     @inline(__always)
     private func walkWords<Sink: FastTextSink>(
         _ bytes: UnsafeMutableBufferPointer<UInt8>, _ hashes: UnsafeMutableBufferPointer<Int32>, _ sink: inout Sink
     ) -> Int {
+        withUnsafeTemporaryAllocation(of: Word.self, capacity: Self.wordsAtOnce) { words in
+            var count = 0
+            var position = 1
+            repeat {
+                let met = split(bytes, from: &position, into: words)
+                for index in 0..<met { words[index].slot = table.firstSlot(words[index].hash) }
+                for index in 0..<met {
+                    guard walk(words[index], bytes, hashes, &count, &sink) else {
+                        return walkEndOfLine(bytes, hashes, count, &sink)
+                    }
+                }
+            } while position < bytes.count
+            return walkEndOfLine(bytes, hashes, count, &sink)
+        }
+    }
+
+    /// Finds the next words, as many as fit, and their hashes.
+    @inline(__always)
+    private func split(
+        _ bytes: UnsafeMutableBufferPointer<UInt8>, from position: inout Int, into words: UnsafeMutableBufferPointer<Word>
+    ) -> Int {
         var count = 0
-        var position = 1
-        let end = bytes.count - 1
-        while position < end {
-            if Self.isSpace(bytes[position]) {
-                position += 1
-                continue
-            }
+        while count < words.count {
+            while position < bytes.count, Self.isSpace(bytes[position]) { position += 1 }
+            guard position < bytes.count else { break }
             let start = position
             var hash = Self.emptyHash
             while !Self.isSpace(bytes[position]) {
                 hash = Self.extend(hash, bytes[position])
                 position += 1
             }
-            let word = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[start..<position])
-            if word.count == 4, word.elementsEqual(Self.endOfLine) { break }
-            let entry = table.find(hash) { Self.equal(word, file, entries[$0]) }
-            if let entry, entry < words {
-                sink.append(row: entry, .word(start..<position), bytes)
-            } else if entry != nil || word.starts(with: Self.labelPrefix) {
-                continue
-            }
-            sink.countWord(start..<position)
-            if settings.maximumSubword > 0 { walkSubwords(start..<position, bytes, &sink) }
-            if settings.wordNgrams > 1 {
-                hashes[count] = Int32(bitPattern: hash)
-                count += 1
-            }
+            words.initializeElement(at: count, to: Word(range: start..<position, hash: hash, slot: 0))
+            count += 1
         }
-        return count + walkEndOfLine(bytes, hashes, count, &sink)
+        return count
     }
 
+    /// False where the word ends the line.
+    @inline(__always)
+    private func walk<Sink: FastTextSink>(
+        _ word: Word, _ bytes: UnsafeMutableBufferPointer<UInt8>, _ hashes: UnsafeMutableBufferPointer<Int32>,
+        _ count: inout Int, _ sink: inout Sink
+    ) -> Bool {
+        let text = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[word.range])
+        if text.count == 4, text.elementsEqual(Self.endOfLine) { return false }
+        let entry = table.find(word.hash, firstSlot: word.slot) { Self.equal(text, file, entries[$0]) }
+        if let entry, entry < words {
+            sink.append(row: entry, .word(word.range), bytes)
+        } else if entry != nil || text.starts(with: Self.labelPrefix) {
+            return true
+        }
+        sink.countWord(word.range)
+        if settings.maximumSubword > 0 { walkSubwords(word.range, bytes, &sink) }
+        if settings.wordNgrams > 1 {
+            hashes[count] = Int32(bitPattern: word.hash)
+            count += 1
+        }
+        return true
+    }
+
+    /// Returns how many hashes there are now.
     private func walkEndOfLine<Sink: FastTextSink>(
         _ bytes: UnsafeMutableBufferPointer<UInt8>, _ hashes: UnsafeMutableBufferPointer<Int32>, _ count: Int,
         _ sink: inout Sink
     ) -> Int {
         if let endOfLineEntry {
-            guard endOfLineEntry < words else { return 0 }
+            guard endOfLineEntry < words else { return count }
             sink.append(row: endOfLineEntry, .endOfLine, bytes)
         }
         sink.countWord(nil)
-        guard settings.wordNgrams > 1 else { return 0 }
+        guard settings.wordNgrams > 1 else { return count }
         hashes[count] = Int32(bitPattern: Self.endOfLine.withUnsafeBytes(Self.hash))
-        return 1
+        return count + 1
     }
 
     @inline(__always)
@@ -218,7 +273,7 @@ struct FastTextDictionary: Sendable {
         let (first, end) = (word.lowerBound - 1, word.upperBound + 1)
         bytes[first] = UInt8(ascii: "<")
         bytes[end - 1] = UInt8(ascii: ">")
-        let (shortest, longest, modulus) = (settings.minimumSubword, settings.maximumSubword, UInt32(settings.buckets))
+        let (shortest, longest) = (settings.minimumSubword, settings.maximumSubword)
         for start in first..<end where !Self.continuesCharacter(bytes[start]) {
             var hash = Self.emptyHash
             var position = start
@@ -230,7 +285,7 @@ struct FastTextDictionary: Sendable {
                 } while position < end && Self.continuesCharacter(bytes[position])
                 // "<" and ">" alone are none.
                 if length >= shortest, length > 1 || (start > first && position < end) {
-                    append(bucket: hash % modulus, .subword(start..<position), bytes, &sink)
+                    append(bucket: bucketCount.remainder(of: hash), .subword(start..<position), bytes, &sink)
                 }
                 length += 1
             }
@@ -263,6 +318,23 @@ struct FastTextDictionary: Sendable {
     }
 }
 
+/// Remainders without a division: Lemire, Kaser and Kurz 2019, "Faster remainder by direct computation".
+private struct FastDivisor: Sendable {
+    let divisor: UInt64
+    /// 2⁶⁴ / divisor, rounded up.
+    let inverse: UInt64
+
+    init(_ divisor: UInt32) {
+        self.divisor = UInt64(divisor)
+        inverse = .max / self.divisor &+ 1
+    }
+
+    @inline(__always)
+    func remainder(of x: UInt32) -> UInt32 {
+        UInt32(truncatingIfNeeded: (inverse &* UInt64(x)).multipliedFullWidth(by: divisor).high)
+    }
+}
+
 /// What a row stands for; bytes are counted as `walk` has them.
 enum FastTextSource {
     case word(Range<Int>)
@@ -277,4 +349,16 @@ protocol FastTextSink {
     /// A word that groups are made of, whether it has a row or not; nil for the end of the line.
     mutating func countWord(_ range: Range<Int>?)
     mutating func append(row: Int, _ source: FastTextSource, _ bytes: UnsafeMutableBufferPointer<UInt8>?)
+}
+
+/// Takes down the rows' numbers.
+struct FastTextRowNumbers: FastTextSink {
+    var ids: [Int]
+
+    func countWord(_ range: Range<Int>?) {}
+
+    @inline(__always)
+    mutating func append(row: Int, _ source: FastTextSource, _ bytes: UnsafeMutableBufferPointer<UInt8>?) {
+        ids.append(row)
+    }
 }

@@ -1,7 +1,6 @@
 /// A matrix of a fastText file: `densematrix.cc`, `quantmatrix.cc`.
-enum FastTextMatrix: Sendable {
-    case dense(DenseRows)
-    case quantized(ProductQuantizedRows)
+struct FastTextMatrix: Sendable {
+    let source: RowSums.Source
 
     /// The library cuts labels' rows into parts of two columns, and words' as it is told (usually 2). Wider ones than this
     /// would let a small file stand for a huge matrix.
@@ -20,7 +19,7 @@ enum FastTextMatrix: Sendable {
             guard let size = Checkpoint.byteCount(shape: [columns], width: 4) else {
                 throw reader.damaged("its \(name) has \(columns) columns")
             }
-            self = .dense(DenseRows(try reader.block(rows, of: size, "the \(name)"), rows: rows, columns: columns))
+            source = .dense(DenseRows(try reader.block(rows, of: size, "the \(name)"), rows: rows, columns: columns))
             return
         }
         let codeCount = try reader.integer(Int32.self, "the number of the \(name)'s codes")
@@ -37,7 +36,7 @@ enum FastTextMatrix: Sendable {
             let codes = try reader.block(rows, of: 1, "the \(name)'s norms")
             norms = (codes, try Self.quantizer(&reader, "the quantizer of the \(name)'s norms", columns: 1).values)
         }
-        self = .quantized(
+        source = .quantized(
             ProductQuantizedRows(codes: codes, parts: parts, norms: norms, rows: rows, columns: columns, width: width))
     }
 
@@ -60,14 +59,14 @@ enum FastTextMatrix: Sendable {
     }
 
     var rows: Int {
-        switch self {
+        switch source {
         case .dense(let matrix): matrix.rows
         case .quantized(let matrix): matrix.rows
         }
     }
 
     var columns: Int {
-        switch self {
+        switch source {
         case .dense(let matrix): matrix.columns
         case .quantized(let matrix): matrix.columns
         }
@@ -75,23 +74,15 @@ enum FastTextMatrix: Sendable {
 
     /// What each row is to be multiplied with; nil for none.
     var norms: [Float]? {
-        guard case .quantized(let matrix) = self, matrix.hasNorms else { return nil }
+        guard case .quantized(let matrix) = source, matrix.hasNorms else { return nil }
         return (0..<matrix.rows).map(matrix.norm)
     }
 
     /// Row `row`, before its norm.
     func read(_ row: Int, into out: UnsafeMutableBufferPointer<Float>) {
-        switch self {
+        switch source {
         case .dense(let matrix): matrix.read(row: row, into: out)
         case .quantized(let matrix): matrix.read(row: row, into: out)
-        }
-    }
-
-    /// out = Σ rows[ids[i]], added in this order.
-    func sum(_ ids: [Int], into out: inout [Float]) {
-        switch self {
-        case .dense(let matrix): matrix.sum(ids, into: &out)
-        case .quantized(let matrix): matrix.sum(ids, into: &out)
         }
     }
 }

@@ -9,8 +9,9 @@ package final class FastTextModel: Sendable {
         case oneVsAll
     }
 
-    /// The memory of one caller's predictions, and the last one's results.
-    package struct Scores: Sendable {
+    /// The memory of one caller's predictions, and the last one's results. To be kept: it learns words' sums.
+    package struct Scores {
+        fileprivate var sums: RowSums
         fileprivate var hidden: [Float]
         fileprivate var nodes: [Double]
         /// One a label: the product with its row; of a hierarchical softmax, the logarithm of the product along its path.
@@ -82,21 +83,10 @@ package final class FastTextModel: Sendable {
     /// As the library does, a word that is a label is left out, and a word `</s>` ends the text. A newline is a space here:
     /// the library takes one line at a time.
     package func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
-        var sink = RowNumbers(ids: ids)
+        var sink = FastTextRowNumbers(ids: ids)
         ids = []
         dictionary.walk(text, &sink)
         ids = sink.ids
-    }
-
-    private struct RowNumbers: FastTextSink {
-        var ids: [Int]
-
-        func countWord(_ range: Range<Int>?) {}
-
-        @inline(__always)
-        mutating func append(row: Int, _ source: FastTextSource, _ bytes: UnsafeMutableBufferPointer<UInt8>?) {
-            ids.append(row)
-        }
     }
 
     /// The same rows with what each stands for: a word, a subword such as `<ab`, words joined by spaces.
@@ -129,8 +119,9 @@ package final class FastTextModel: Sendable {
 
     // MARK: - Predictions
 
-    package func makeScores() -> Scores {
+    package func makeScores() throws(InputError) -> sending Scores {
         Scores(
+            sums: try RowSums(input.source, groups: settings.maximumSubword > 0 ? dictionary.words : 0),
             hidden: Array(repeating: 0, count: dimension), nodes: Array(repeating: 0, count: scorer.nodeCount),
             logits: Array(repeating: 0, count: labels.count), probabilities: Array(repeating: 0, count: labels.count))
     }
@@ -139,7 +130,7 @@ package final class FastTextModel: Sendable {
     /// then, and no label is preferred beyond what the loss does of itself. Logits that are not finite mean that the
     /// weights are damaged.
     package func predict(_ ids: [Int], into scores: inout Scores) {
-        input.sum(ids, into: &scores.hidden)
+        scores.sums.sum(ids, into: &scores.hidden, group: dictionary.rows(of:into:))
         if !ids.isEmpty {
             let factor = Float(1 / Double(ids.count))
             for index in scores.hidden.indices { scores.hidden[index] *= factor }

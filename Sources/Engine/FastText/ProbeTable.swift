@@ -3,7 +3,7 @@ struct ProbeTable: Sendable {
     /// A hash in the upper half, its number plus one in the lower; 0 is free.
     private var slots: [UInt64]
     private let shift: UInt32
-    /// Looks at slots that insertions may still take. Hashes that were made to collide would take for ever.
+    /// Steps past a taken slot that insertions may still make. Hashes that were made to collide would take for ever.
     private var patience: Int
 
     /// Room for `count` numbers, half of it left free.
@@ -17,9 +17,8 @@ struct ProbeTable: Sendable {
 
     /// Adds or replaces; false where too many hashes collided to go on.
     mutating func insert(_ hash: UInt32, _ number: Int, isSame: (Int) -> Bool) -> Bool {
-        var slot = first(hash)
-        while let held = self[slot, hash] {
-            if let held, isSame(held) { break }
+        var slot = place(hash)
+        while slots[slot] != 0, !Self.holds(slots[slot], hash, isSame) {
             slot = (slot + 1) & (slots.count - 1)
             patience -= 1
             if patience == 0 { return false }
@@ -29,23 +28,32 @@ struct ProbeTable: Sendable {
     }
 
     @inline(__always)
-    func find(_ hash: UInt32, isSame: (Int) -> Bool) -> Int? {
-        var slot = first(hash)
-        while let held = self[slot, hash] {
-            if let held, isSame(held) { return held }
+    func find(_ hash: UInt32, isSame: (Int) -> Bool) -> Int? { find(hash, firstSlot: firstSlot(hash), isSame: isSame) }
+
+    /// What stands where a search for `hash` begins. A caller with several hashes reads all of these first.
+    @inline(__always)
+    func firstSlot(_ hash: UInt32) -> UInt64 { slots[place(hash)] }
+
+    @inline(__always)
+    func find(_ hash: UInt32, firstSlot: UInt64, isSame: (Int) -> Bool) -> Int? {
+        var held = firstSlot
+        var slot = place(hash)
+        while held != 0 {
+            if Self.holds(held, hash, isSame) { return Self.number(held) }
             slot = (slot + 1) & (slots.count - 1)
+            held = slots[slot]
         }
         return nil
     }
 
     @inline(__always)
-    private func first(_ hash: UInt32) -> Int { Int((hash &* 0x9E37_79B1) >> shift) }
+    private func place(_ hash: UInt32) -> Int { Int((hash &* 0x9E37_79B1) >> shift) }
 
-    /// The number in `slot` where its hash is this one; nil inside where it is another, nil where the slot is free.
     @inline(__always)
-    private subscript(slot: Int, hash: UInt32) -> Int?? {
-        let held = slots[slot]
-        guard held != 0 else { return .none }
-        return .some(UInt32(held >> 32) == hash ? Int(UInt32(truncatingIfNeeded: held)) - 1 : nil)
+    private static func holds(_ slot: UInt64, _ hash: UInt32, _ isSame: (Int) -> Bool) -> Bool {
+        UInt32(slot >> 32) == hash && isSame(number(slot))
     }
+
+    @inline(__always)
+    private static func number(_ slot: UInt64) -> Int { Int(UInt32(truncatingIfNeeded: slot)) - 1 }
 }

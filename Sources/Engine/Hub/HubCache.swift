@@ -33,7 +33,8 @@ public struct HubCache: Sendable {
         let expanded = path.replacing(/\$(?:\{(\w+)\}|(\w+))/) { match in
             environment[String(match.1 ?? match.2 ?? "")] ?? String(match.0)
         }
-        return (expanded as NSString).expandingTildeInPath
+        guard expanded == "~" || expanded.hasPrefix("~/") else { return (expanded as NSString).expandingTildeInPath }
+        return (environment["HOME"] ?? NSHomeDirectory()) + expanded.dropFirst()
     }
 
     package func folder(_ id: HubID) -> String { "\(root)/\(id.folder)" }
@@ -50,8 +51,17 @@ public struct HubCache: Sendable {
     public func snapshot(_ id: HubID, revision: String) -> Snapshot? {
         guard let commit = commit(id, revision: revision) else { return nil }
         let path = "\(folder(id))/snapshots/\(commit)"
-        let isModel = ModelFiles.isModel(directory: path)
-        return isModel ? Snapshot(path: URL(fileURLWithPath: path).resolvingSymlinksInPath().path, commit: commit) : nil
+        guard ModelFiles.lacking(directory: path) == nil else { return nil }
+        return Snapshot(path: URL(fileURLWithPath: path).resolvingSymlinksInPath().path, commit: commit)
+    }
+
+    /// Why `snapshot` has none.
+    package func absence(of id: HubID, revision: String) -> String {
+        let path = commit(id, revision: revision).map { "\(folder(id))/snapshots/\($0)" }
+        guard let path, FileManager.default.fileExists(atPath: path), let lacking = ModelFiles.lacking(directory: path) else {
+            return "is not in the cache \(root)"
+        }
+        return "is in the cache only in part: \(path) has no \(lacking)"
     }
 
     package static func isCommit(_ text: String) -> Bool { text.utf8.count == 40 && isHexadecimal(text) }

@@ -19,6 +19,11 @@ public struct Quantization: Sendable {
     /// Writes the int8 form of `model` as the directory `output`, which must not exist yet: whole, or not at all.
     public init(_ model: ModelDirectory, to output: String) throws(InputError) {
         try NewDirectory.requireFree(output)
+        guard !model.isFastText else {
+            throw InputError(
+                model.name, "is a fastText model, for which int8 is no form; the fastText library makes it smaller (fasttext "
+                    + "quantize, .ftz), and Apus reads that")
+        }
         let settings = try JSONFile.read(model.path + "/config.json")
         let config = try ModelConfig(settings)
         guard !config.isQuantized else {

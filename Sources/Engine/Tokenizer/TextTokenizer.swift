@@ -51,14 +51,19 @@ public struct TextTokenizer: Sendable {
 
     /// The ids of `text`: prepared, with special tokens, the end cut off where it does not fit.
     public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding {
+        try Self.check(text, index: index, maximumTokens: maximumTokens)
+        return encodeUnchecked(Array(text.utf8))
+    }
+
+    /// Refuses what no model takes: an empty text, or one of a book's length.
+    static func check(_ text: String, index: Int, maximumTokens: Int?) throws(TextError) {
         guard !text.isEmpty else { throw TextError(index: index, problem: "is empty; give one or more characters") }
         // Bytes first: counting characters takes a walk over the text.
-        if text.utf8.count > Self.maximumCharacters, text.unicodeScalars.count > Self.maximumCharacters {
+        if text.utf8.count > maximumCharacters, text.unicodeScalars.count > maximumCharacters {
+            let read = maximumTokens.map { ", of which the model reads \($0) tokens at most" } ?? ""
             throw TextError(
-                index: index, problem: "has \(text.unicodeScalars.count) characters; the limit is "
-                    + "\(Self.maximumCharacters), of which the model reads \(maximumTokens) tokens at most")
+                index: index, problem: "has \(text.unicodeScalars.count) characters; the limit is \(maximumCharacters)\(read)")
         }
-        return encodeUnchecked(Array(text.utf8))
     }
 
     /// As `encode`, for any valid UTF-8: empty, or however long.

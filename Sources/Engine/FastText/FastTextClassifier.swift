@@ -1,0 +1,64 @@
+import Synchronization
+
+/// A fastText model as a classifier runs it: on one thread, which is fast enough, in f32.
+package final class FastTextClassifier: TextModel {
+    package let model: FastTextModel
+    package let options: InferenceSession.Options
+    private let preparation: TextPreparation
+    private let thread = InferenceThread()
+    private let scratch: Mutex<FastTextModel.Scores>
+
+    /// - Parameter file: the model's, `.bin` or `.ftz`.
+    package init(_ file: String, options: Classifier.Options) throws(InputError) {
+        guard options.precision != .int8 else {
+            throw InputError(file, "is a fastText model, which computes in f32 alone; leave --precision out, or give f32")
+        }
+        guard options.backend != .openblas else {
+            throw InputError(file, "is a fastText model, which has no products for OpenBLAS; leave --backend out")
+        }
+        var options = options
+        options.precision = .f32
+        options.backend = .simd
+        options.threads = 1
+        self.options = try options.inference()
+        // The library takes texts as they are, and so were its models trained.
+        preparation = options.preparation ?? .none
+        model = try FastTextModel(path: file, instructionSet: self.options.instructionSet)
+        scratch = Mutex(try model.makeScores())
+    }
+
+    package let architecture = "fastText"
+    package var labels: [String] { model.labels }
+    package var weights: MappedFile { model.file }
+    package var maximumTokens: Int? { nil }
+    package let batchTokens = 1 << 24
+
+    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding {
+        try TextTokenizer.check(text, index: index, maximumTokens: nil)
+        var ids: [Int] = []
+        var text = text
+        if preparation == .none {
+            text.withUTF8 { model.encode($0, into: &ids) }
+        } else {
+            preparation.prepare(Array(text.utf8)).withUnsafeBufferPointer { model.encode($0, into: &ids) }
+        }
+        return Encoding(ids: ids, untruncatedCount: ids.count)
+    }
+
+    /// What each of the rows stands for that a text is made of.
+    package func tokens(_ text: String, index: Int) throws(TextError) -> [(id: Int, token: String)] {
+        try TextTokenizer.check(text, index: index, maximumTokens: nil)
+        return model.tokens(String(decoding: preparation.prepare(Array(text.utf8)), as: UTF8.self))
+    }
+
+    package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
+        scratch.withLock { scores in
+            batch.map { encoding in
+                model.predict(encoding.ids, into: &scores)
+                return (scores.logits, scores.probabilities)
+            }
+        }
+    }
+
+    package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
+}
