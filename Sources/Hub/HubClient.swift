@@ -34,6 +34,8 @@ struct HubClient {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(Int64(settings.connectTimeout))
         configuration.timeout.read = .seconds(Int64(settings.readTimeout))
+        // Trying again is for `Backoff`; by itself the client would for as long as the timeout.
+        configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do throws(HubError) {

@@ -1,0 +1,121 @@
+"""From a base and labelled texts to the weights that are written: the soup, the emoji, the labels' shares."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+import emoji_tokens
+from classification_data import Split
+from training.class_weights import ClassWeights
+from training.classifier import Classifier, State, figures
+from training.member import Member, Recipe
+from training.work import Work
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+HEAD_BIASES = ("classifier.bias", "classifier.out_proj.bias")
+
+
+@dataclass(frozen=True)
+class Options:
+    seeds: list[int]
+    distill: bool
+    max_length: int  # tokens of a training text
+    emoji_batches: int
+
+
+class Trainer:
+    """Every choice is made on the validation split."""
+
+    def __init__(self, classifier: Classifier, recipe: Recipe, options: Options, class_weights: ClassWeights, train: Split,
+                 validation: Split, work: Work):
+        self.classifier = classifier
+        self.recipe = recipe
+        self.options = options
+        self.class_weights = class_weights
+        self.train_split = train
+        self.validation_split = validation
+        self.rows = classifier.encode(train.texts, limit=options.max_length)
+        self.validation_rows = classifier.encode(validation.texts, limit=classifier.max_tokens)
+        self.work = work
+        self.log: list[dict] = []
+
+    def soup(self) -> State:
+        """Trains a member a seed and averages those that help on the validation split (a greedy soup)."""
+        soup: list[State] = []
+        best = -1.0
+        for seed in self.options.seeds:
+            state = self.member(seed, teacher=mean_weights(soup) if soup and self.options.distill else None)
+            if not soup:
+                soup, best = [state], self.log[-1]["macro_recall"]
+                continue
+            together = self.validate(mean_weights([*soup, state]), f"soup of {len(soup) + 1}")["macro_recall"]
+            alone = self.validate(state, f"seed {seed}")["macro_recall"]
+            if alone > max(together, best):
+                soup, best = [state], alone
+            elif together > best:
+                soup, best = [*soup, state], together
+        return mean_weights(soup)
+
+    def member(self, seed: int, teacher: State | None) -> State:
+        member = Member(seed, self.recipe, self.classifier, self.rows, self.train_split.labels, self.class_weights, self.work)
+        teaches = teacher is not None and not member.is_trained
+        soft_labels = self.classifier.probabilities(teacher, self.rows) if teaches else None
+        state = member.train(soft_labels, self.figures)
+        self.log += member.log
+        return state
+
+    def with_emoji(self, state: State, first_id: int) -> State:
+        """Trains the embeddings of the emoji's tokens alone, which are those from `first_id` on."""
+        done = self.work.load("emoji.pt", "cpu")
+        if done is None:
+            classifier = self.classifier
+            classifier.model.load_state_dict(state)
+            taught, report = emoji_tokens.teach(
+                classifier.model, classifier.tokenizer, first_id, self.train_split.texts, self.validation_split.texts,
+                classifier.padded, self.options.emoji_batches, self.recipe.bf16)
+            done = {"state": taught, "log": report}
+            self.work.save("emoji.pt", done)
+        self.log.append(done["log"])
+        return done["state"]
+
+    def with_shares(self, state: State) -> State:
+        """Puts part of the labels' shares back into the head's bias.
+
+        The adjusted loss takes the shares out whole, which suits macro recall and costs accuracy. How much comes back is
+        what gives the best mean of the two on the validation split.
+        """
+        log_prior = torch.tensor(self.class_weights.log_prior)
+        scores = self.classifier.probabilities(state, self.validation_rows).log().cpu()
+        reports = [{"weights": f"shares^{share}"}
+                   | figures((scores + share * log_prior).argmax(-1), self.validation_split.labels) for share in SHARES]
+        for report in reports:
+            show(report)
+        self.log += reports
+        share, _ = max(zip(SHARES, reports), key=lambda pair: pair[1]["accuracy"] + pair[1]["macro_recall"])
+        bias = next(name for name in HEAD_BIASES if name in state)
+        return state | {bias: state[bias] + share * log_prior}
+
+    def validate(self, state: State, name: str) -> dict:
+        report = self.figures(state, name)
+        self.log.append(report)
+        return report
+
+    def figures(self, state: State, name: str) -> dict:
+        predicted = self.classifier.probabilities(state, self.validation_rows).argmax(-1)
+        report = {"weights": name} | figures(predicted, self.validation_split.labels)
+        show(report)
+        return report
+
+
+def show(report: dict) -> None:
+    line = f"{report['weights']}: accuracy {report['accuracy']:.4f}, macro recall {report['macro_recall']:.4f} (validation)"
+    tqdm.write(line, file=sys.stderr)
+
+
+def mean_weights(members: list[State]) -> State:
+    return {name: torch.stack([member[name].float() for member in members]).mean(0) if value.is_floating_point()
+            else value for name, value in members[0].items()}
