@@ -233,7 +233,7 @@ import Testing
 
     @Test func `a directory that is missing, a file, or without its files is named`() throws {
         #expect(message { _ = try ModelDirectory(path: "/nonexistent/model") }.hasPrefix("/nonexistent/model: this model directory does not exist"))
-        #expect(message { _ = try Classifier(model: #filePath) }.contains("is no fastText model"))
+        #expect(message { _ = try Classifier(model: #filePath) }.contains("does not begin as a fastText model does"))
         let directory = try TemporaryDirectory(model: "bert-tiny")
         try directory.remove("model.safetensors")
         #expect(try load(directory).hasSuffix("has no weights: neither model.safetensors nor pytorch_model.bin"))

@@ -12,7 +12,7 @@ public struct Bootstrap: Sendable {
     private static let seed: UInt64 = 1
 
     /// - Parameters: labels as indices below `labelCount`; as many predicted, and by the reference, as true; at least one.
-    init(truth: [Int], predicted: [Int], reference: [Int]?, labelCount: Int) {
+    package init(truth: [Int], predicted: [Int], reference: [Int]?, labelCount: Int) {
         precondition(!truth.isEmpty && predicted.count == truth.count && reference?.count ?? truth.count == truth.count)
         let count = truth.count
         // Texts that count alike are one cell: a resample is a draw of cells.

@@ -59,4 +59,17 @@ public struct ReferenceComparison: Sendable {
     public let dropInterval: ClosedRange<Double>
     /// The largest of all texts and labels; nil where the two kinds of model have no logits in common.
     public let largestLogitDifference: Double?
+
+    package init(
+        model: String, precision: String, accuracy: Double, agreement: Double, accuracyDrop: Double,
+        dropInterval: ClosedRange<Double>, largestLogitDifference: Double?
+    ) {
+        self.model = model
+        self.precision = precision
+        self.accuracy = accuracy
+        self.agreement = agreement
+        self.accuracyDrop = accuracyDrop
+        self.dropInterval = dropInterval
+        self.largestLogitDifference = largestLogitDifference
+    }
 }

@@ -1,5 +1,5 @@
 /// How products become probabilities: `loss.cc`, whose `predict` gives exp(log(p + 1e-5)) for a probability p. So does this,
-/// but for more than 1: softmax' probabilities add up to a little over 1, and those of one-vs-all and negative sampling
+/// except for more than 1: softmax' probabilities add up to a little over 1, and those of one-vs-all and negative sampling
 /// are each label's own.
 struct FastTextLoss: Sendable {
     private static let logOffset: Float = 1e-5
@@ -21,10 +21,11 @@ struct FastTextLoss: Sendable {
         switch loss {
         case .softmax: form = .softmax(instructionSet)
         case .oneVsAll, .negativeSampling:
-            form = .sigmoid(table: (0...Int(Self.sigmoidEntries)).map { entry in
+            let table = (0...Int(Self.sigmoidEntries)).map { entry in
                 let x = Float(entry) * 2 * Self.largestSigmoid / Self.sigmoidEntries - Self.largestSigmoid
                 return Float(1 / (1 + ReproducibleMath.exp(-Double(x))))
-            })
+            }
+            form = .sigmoid(table: table)
         case .hierarchicalSoftmax: form = .tree(try HuffmanTree(labelCounts, reader))
         }
     }
@@ -42,7 +43,9 @@ struct FastTextLoss: Sendable {
             instructionSet.softmax(&probabilities)
             for label in logits.indices { probabilities[label] = min(probabilities[label] + Self.logOffset, 1) }
         case .sigmoid(let table):
-            for label in logits.indices { probabilities[label] = min(Self.sigmoid(logits[label], table) + Self.logOffset, 1) }
+            for label in logits.indices {
+                probabilities[label] = min(Self.sigmoid(logits[label], table) + Self.logOffset, 1)
+            }
         case .tree(let tree):
             tree.score(&logits, nodes: &nodes, offset: Double(Self.logOffset), into: &probabilities)
         }

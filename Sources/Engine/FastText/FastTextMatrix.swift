@@ -2,13 +2,7 @@
 struct FastTextMatrix: Sendable {
     let source: RowSums.Source
 
-    /// The library cuts labels' rows into parts of two columns, and words' as it is told (usually 2). Wider ones than this
-    /// would let a small file stand for a huge matrix.
-    private static let widestPart = 32
-
-    init(
-        _ reader: inout FastTextReader, _ name: String, isQuantized: Bool, columns: Int
-    ) throws(InputError) {
+    init(_ reader: inout FastTextReader, _ name: String, isQuantized: Bool, columns: Int) throws(InputError) {
         let hasNorms = isQuantized ? try reader.flag("qnorm of the \(name)") : false
         let rows = try reader.integer(Int64.self, "the \(name)'s rows")
         let stored = try reader.integer(Int64.self, "the \(name)'s columns")
@@ -26,10 +20,10 @@ struct FastTextMatrix: Sendable {
         let codes = try reader.block(max(0, codeCount), of: 1, "the \(name)'s codes")
         let (width, parts) = try Self.quantizer(&reader, "the \(name)'s quantizer", columns: columns)
         let perRow = ProductQuantizedRows.parts(columns: columns, width: width)
-        guard width <= Self.widestPart, codeCount == Checkpoint.byteCount(shape: [rows], width: perRow) else {
+        guard codeCount == Checkpoint.byteCount(shape: [rows], width: perRow) else {
             throw reader.damaged(
-                "its \(name) of \(rows) rows has \(codeCount) codes; \(perRow) a row are needed for parts of \(width) columns, "
-                    + "of which \(Self.widestPart) are allowed")
+                "its \(name) of \(rows) rows has \(codeCount) codes; \(perRow) a row are needed for parts of \(width) "
+                    + "columns")
         }
         var norms: (codes: UnsafeRawBufferPointer, values: UnsafeRawBufferPointer)?
         if hasNorms {
@@ -69,6 +63,14 @@ struct FastTextMatrix: Sendable {
         switch source {
         case .dense(let matrix): matrix.columns
         case .quantized(let matrix): matrix.columns
+        }
+    }
+
+    /// How many columns one code stands for; 1 where there are no codes.
+    var partWidth: Int {
+        switch source {
+        case .dense: 1
+        case .quantized(let matrix): matrix.width
         }
     }
 

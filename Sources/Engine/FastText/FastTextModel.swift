@@ -26,6 +26,9 @@ package final class FastTextModel: Sendable {
     package let isQuantized: Bool
     package var dimension: Int { settings.dimension }
     package var loss: Loss { settings.loss }
+    /// Wider parts would let a small file stand for a huge matrix, which is unpacked here.
+    private static let outputPartWidth = 2
+
     private let settings: FastTextSettings
     private let dictionary: FastTextDictionary
     private let input: FastTextMatrix
@@ -61,9 +64,15 @@ package final class FastTextModel: Sendable {
                     + "library refuses it too (its issue 332). Quantize the model again")
         }
         let isOutputQuantized = try reader.flag("qout") && isQuantized
-        let matrix = try FastTextMatrix(&reader, "output matrix", isQuantized: isOutputQuantized, columns: settings.dimension)
+        let matrix = try FastTextMatrix(
+            &reader, "output matrix", isQuantized: isOutputQuantized, columns: settings.dimension)
         guard matrix.rows == labels.count else {
             throw reader.damaged("its output matrix has \(matrix.rows) rows for \(labels.count) labels")
+        }
+        guard matrix.partWidth <= Self.outputPartWidth else {
+            throw reader.damaged(
+                "its output matrix is cut into parts of \(matrix.partWidth) columns; the library's are of "
+                    + "\(Self.outputPartWidth)")
         }
         guard reader.left == 0 else {
             throw reader.damaged("\(reader.left) bytes behind its output matrix belong to nothing")
@@ -103,7 +112,8 @@ package final class FastTextModel: Sendable {
         var tokens: [(id: Int, token: String)] = []
 
         mutating func countWord(_ range: Range<Int>?) {
-            words.append(range.map { String(decoding: text[$0.lowerBound - 1..<$0.upperBound - 1], as: UTF8.self) } ?? "</s>")
+            let word = range.map { String(decoding: text[$0.lowerBound - 1..<$0.upperBound - 1], as: UTF8.self) }
+            words.append(word ?? "</s>")
         }
 
         mutating func append(row: Int, _ source: FastTextSource, _ bytes: UnsafeMutableBufferPointer<UInt8>?) {

@@ -61,6 +61,9 @@ struct FastTextSettings: Sendable {
     /// The library has no limit. Training with more is of no use, while a text's rows grow with both.
     private static let maximumLength = 100
 
+    /// The labels' matrix is packed in panels of 64 rows, and be it a single one.
+    private static let maximumDimension = 65_536
+
     let dimension: Int
     /// A text's words count alone and in groups of up to so many.
     let wordNgrams: Int
@@ -97,7 +100,9 @@ struct FastTextSettings: Sendable {
             throw reader.damaged("loss is \(lossNumber); fastText writes 1 to 4")
         }
         self.loss = loss
-        guard dimension > 0 else { throw reader.damaged("dim is \(dimension); it must be 1 or more") }
+        guard 1...Self.maximumDimension ~= dimension else {
+            throw reader.damaged("dim is \(dimension); it must be from 1 to \(Self.maximumDimension)")
+        }
         for (name, value, limit) in [
             ("wordNgrams", wordNgrams, Self.maximumLength), ("minn", minimumSubword, Self.maximumLength),
             ("maxn", longest, Self.maximumLength), ("bucket", buckets, Int(Int32.max)),
@@ -105,7 +110,8 @@ struct FastTextSettings: Sendable {
             throw reader.damaged("\(name) is \(value); it must be from 0 to \(limit)")
         }
         guard buckets > 0 || !usesBuckets else {
-            throw reader.damaged("bucket is 0, but wordNgrams is \(wordNgrams) and maxn \(maximumSubword), which need buckets")
+            throw reader.damaged(
+                "bucket is 0, but wordNgrams is \(wordNgrams) and maxn \(maximumSubword), which need buckets")
         }
     }
 
@@ -118,8 +124,8 @@ struct FastTextSettings: Sendable {
         }
         guard file.bytes.count >= 8, file.bytes.littleEndian(Int32.self, at: 0) == magic else {
             throw InputError(
-                file.name, "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model wrote, "
-                    + "or a model directory")
+                file.name, "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model "
+                    + "wrote, or a model directory")
         }
         _ = try reader.integer(Int32.self, "the magic number")
         let version = try reader.integer(Int32.self, "the version")

@@ -1,12 +1,12 @@
 /// exp and log in plain double arithmetic: C libraries differ in the last bits, and one library between CPUs.
-enum ReproducibleMath {
+package enum ReproducibleMath {
     // ln 2 = high + low; high has 33 bits, so that its product with an exponent is exact (as in fdlibm).
     private static let ln2High = 6.93147180369123816490e-01
     private static let ln2Low = 1.90821492927058770002e-10
     private static let log2OfE = 1.44269504088896338700
 
     /// e^x, within 1e-14 of it; 0 and infinity outside -700 ... 700.
-    static func exp(_ x: Double) -> Double {
+    package static func exp(_ x: Double) -> Double {
         guard x > -700 else { return x.isNaN ? x : 0 }
         guard x < 700 else { return .infinity }
         let exponent = (x * log2OfE).rounded()
@@ -27,7 +27,7 @@ enum ReproducibleMath {
     }
 
     /// ln x for normal positive x, within 1e-14 of it (or of 1, for logarithms below 1).
-    static func log(_ x: Double) -> Double {
+    package static func log(_ x: Double) -> Double {
         var (exponent, fraction) = (Double(x.exponent), x.significand)
         if fraction > 1.414 { (exponent, fraction) = (exponent + 1, fraction / 2) }
         let s = (fraction - 1) / (fraction + 1)  // ln f = 2 artanh s; |s| ≤ 0.172: terms past s¹⁷ are below 1e-16

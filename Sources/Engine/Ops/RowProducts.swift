@@ -43,8 +43,8 @@ package struct RowProducts: @unchecked Sendable {
                 for first in stride(from: 0, to: rows, by: Linear.panel) {
                     var epilogue = apus_epilogue(bias: noBias, residual: nil, residual_stride: 0, gelu: 0)
                     gemm(
-                        x.baseAddress, columns, 1, panels + first * columns, columns, min(Linear.panel, rows - first), &epilogue,
-                        y.baseAddress! + first, rows)
+                        x.baseAddress, columns, 1, panels + first * columns, columns, min(Linear.panel, rows - first),
+                        &epilogue, y.baseAddress! + first, rows)
                 }
             }
         }
