@@ -9,7 +9,8 @@ public struct Prediction: Sendable, Equatable {
         public let value: Float
     }
 
-    /// One a label, in the model's order; they add up to 1.
+    /// One a label, in the model's order; a transformer's add up to 1. A fastText model's are its library's, which adds 1e-5 to
+    /// each, or judges each label by itself (one-vs-all).
     public let scores: [Score]
     /// Before the softmax, in the same order.
     public let logits: [Float]

@@ -10,8 +10,7 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Random weights of this shape: roberta-base or minilm-l6.")
     var architecture: RandomModel?
 
-    @Option(help: "A model directory (default: $APUS_MODEL, else the model inside the package).")
-    var model: String?
+    @OptionGroup var location: ModelLocation
 
     @Option(help: "int8, f32 or both.")
     var precision: CommaSeparated<Precision> = .init([.int8, .f32])
@@ -38,7 +37,7 @@ struct Bench: AsyncParsableCommand {
     var report: String?
 
     func validate() throws {
-        if architecture != nil, model != nil { throw ValidationError("Give --architecture or --model, not both.") }
+        if architecture != nil, location.model != nil { throw ValidationError("Give --architecture or --model, not both.") }
         if let threads = threads?.values.first(where: { !(1...1024 ~= $0) }) {
             throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
         }
@@ -55,7 +54,7 @@ struct Bench: AsyncParsableCommand {
             if let architecture {
                 try LatencyBenchmark(architecture, backend: backend)
             } else {
-                try LatencyBenchmark(try await ModelLocation.resolve(model, revision: nil), backend: backend)
+                try LatencyBenchmark(try await location.resolve(), backend: backend)
             }
         let lengths = lengths?.values ?? [8, 16, 32, 64, 128, 256].filter { $0 <= benchmark.maximumLength }
         try benchmark.check(lengths: lengths, batch: batch)

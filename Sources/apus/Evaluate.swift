@@ -59,6 +59,11 @@ struct Evaluate: AsyncParsableCommand {
 
     func run() async throws {
         let classifier = try await model.classifier()
+        if writeProfile, classifier.directory.revision != nil {
+            throw InputError(
+                "--write-profile", "would change \(classifier.directory.path), the Hub's cache, whose files are what the Hub has. Copy "
+                    + "the model (cp -rL) and give the copy")
+        }
         let dataset = try data.dataset(labels: classifier.labels)
         let reference = try await reference(for: classifier)
         var bar = ProgressBar(title: "evaluate")

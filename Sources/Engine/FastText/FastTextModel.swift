@@ -92,8 +92,7 @@ package final class FastTextModel: Sendable {
     /// As the library does, a word that is a label is left out, and a word `</s>` ends the text. A newline is a space here:
     /// the library takes one line at a time.
     package func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
-        var sink = FastTextRowNumbers(ids: ids)
-        ids = []
+        var sink = FastTextRowNumbers(taking: &ids)
         dictionary.walk(text, &sink)
         ids = sink.ids
     }

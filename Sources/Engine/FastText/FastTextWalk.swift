@@ -30,7 +30,7 @@ extension FastTextDictionary {
         ids.append(index)
         guard settings.maximumSubword > 0, index != endOfLineEntry else { return }
         let count = entries[index].count
-        var sink = FastTextRowNumbers(ids: ids)
+        var sink = FastTextRowNumbers(taking: &ids)
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count + 2) { bytes in
             let word = file.bytes[entries[index].offset..<entries[index].offset + count]
             _ = bytes[1...].update(fromContentsOf: word)
@@ -199,7 +199,13 @@ protocol FastTextSink {
 
 /// Takes down the rows' numbers.
 struct FastTextRowNumbers: FastTextSink {
-    var ids: [Int]
+    private(set) var ids: [Int]
+
+    /// Goes on behind what `ids` has, and leaves it empty: with two owners, the array would be copied.
+    init(taking ids: inout [Int]) {
+        self.ids = ids
+        ids = []
+    }
 
     func countWord(_ range: Range<Int>?) {}
 
