@@ -26,13 +26,16 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         report = json.loads(arguments.report.read_text(encoding="utf-8"))
-        results = report["results"]
-        figure = draw(report, results)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        figure = draw(report, report["results"])
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         print(f"plot_compare.py: {arguments.report} is no report of apus compare ({error}). Write one: "
               "apus compare --dataset … --report FILE", file=sys.stderr)
         return 2
-    figure.savefig(arguments.output, dpi=150)
+    try:
+        figure.savefig(arguments.output, dpi=150)
+    except (ValueError, OSError) as error:
+        print(f"plot_compare.py: {arguments.output} cannot be written: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -12,16 +12,27 @@ public struct Prediction: Sendable, Equatable {
     /// One a label, in the model's order; a transformer's add up to 1. A fastText model's are its library's, which adds 1e-5 to
     /// each, or judges each label by itself (one-vs-all).
     public let scores: [Score]
-    /// Before the softmax, in the same order.
+    /// Before the softmax, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
     public let logits: [Float]
     /// How many tokens the model read.
     public let tokens: Int
     public let isTruncated: Bool
 
-    /// The most probable label; the first of equals.
+    /// The most probable label; of equals the first, or of a fastText model's the last, as its library has it.
     public var best: Score { scores[bestIndex] }
 
-    package var bestIndex: Int { scores.indices.reduce(0) { scores[$1].value > scores[$0].value ? $1 : $0 } }
+    package let bestIndex: Int
+
+    package init(scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false) {
+        self.scores = scores
+        self.logits = logits
+        self.tokens = tokens
+        self.isTruncated = isTruncated
+        bestIndex = scores.indices.reduce(0) {
+            let (value, best) = (scores[$1].value, scores[$0].value)
+            return value > best || (prefersLast && value == best) ? $1 : $0
+        }
+    }
 }
 
 /// A text classifier, loaded from a model directory: texts in, labels out. Usable from concurrent code; passes run one
@@ -152,6 +163,6 @@ public final class Classifier: Sendable {
         }
         return Prediction(
             scores: zip(labels, probabilities).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
-            tokens: encoding.ids.count, isTruncated: encoding.isTruncated)
+            tokens: encoding.ids.count, isTruncated: encoding.isTruncated, prefersLast: model.prefersLast)
     }
 }

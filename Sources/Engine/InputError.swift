@@ -14,6 +14,13 @@ public struct InputError: Error, Equatable, CustomStringConvertible {
     public var description: String { "\(subject): \(problem)" }
 }
 
+extension [String] {
+    /// The first ones, and how many there are.
+    package var listed: String {
+        prefix(8).joined(separator: ", ") + (count > 8 ? ", … (\(count) in all)" : "")
+    }
+}
+
 extension InputError {
     /// The system refused `bytes`: the model, or what its passes need for the threads asked for, does not fit this machine.
     static func outOfMemory(_ bytes: Int) -> InputError {

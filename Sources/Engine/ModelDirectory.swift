@@ -9,6 +9,8 @@ public struct ModelDirectory: Sendable, Equatable {
     public let revision: String?
     /// The file, for a fastText model.
     package let fastText: String?
+    /// What the names of the files beside the model begin with.
+    private let prefix: String
 
     public var isFastText: Bool { fastText != nil }
 
@@ -34,8 +36,10 @@ public struct ModelDirectory: Sendable, Equatable {
         if !isDirectory.boolValue {
             self.path = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
             fastText = path
+            prefix = path + "."
         } else {
             self.path = path
+            prefix = path + "/"
             fastText = exists("config.json") ? nil : ModelFiles.fastText.first(where: exists).map { "\(path)/\($0)" }
             guard exists("config.json") || fastText != nil else {
                 throw InputError(
@@ -44,11 +48,15 @@ public struct ModelDirectory: Sendable, Equatable {
         }
     }
 
+    /// The path of a file that belongs to the model: in its directory; beside a fastText model that was given as a file, with
+    /// that one's name before its own (`a.ftz.evaluation_report.json`), since others may lie there too.
+    public func file(_ name: String) -> String { prefix + name }
+
     /// The JSON of a file that a model directory may hold; nil where it does not.
     ///
     /// - Parameter advice: what to do about a damaged one.
     func json(_ file: String, advice: String) throws(InputError) -> JSONValue? {
-        let path = path + "/" + file
+        let path = self.file(file)
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         let bytes = try MappedFile(path: path).contents()
         do {

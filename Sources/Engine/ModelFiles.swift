@@ -30,7 +30,10 @@ package enum ModelFiles {
 
     /// What a directory lacks to be a model, as far as its files' names tell; nil for nothing.
     static func lacking(directory: String) -> String? {
-        let files = Set((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])
+        // A link to a blob that somebody deleted is no file.
+        let files = Set(
+            ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])
+                .filter { FileManager.default.fileExists(atPath: "\(directory)/\($0)") })
         if fastText.contains(where: files.contains), !files.contains("config.json") { return nil }
         if !files.contains("config.json") { return "config.json" }
         if !weights.contains(where: files.contains) { return weights.joined(separator: " or ") }

@@ -11,6 +11,11 @@ package protocol TextModel: Sendable {
     /// The most tokens of one pass; a longer text goes alone.
     var batchTokens: Int { get }
 
+    /// Models with the same have logits that can be compared.
+    var logitScale: String { get }
+    /// Whether of equally probable labels the last is the best one, not the first.
+    var prefersLast: Bool { get }
+
     func encode(_ text: String, index: Int) throws(TextError) -> Encoding
 
     /// One pass; for each encoding the logits and the probabilities, in the labels' order.
@@ -38,6 +43,8 @@ package struct TransformerModel: TextModel {
 
     package var options: InferenceSession.Options { session.options }
     package var weights: MappedFile { session.checkpoint.file }
+    package let logitScale = "softmax of a transformer"
+    package let prefersLast = false
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
 

@@ -24,12 +24,16 @@ struct BlobDownload {
 
     private var incomplete: String { blob + ".incomplete" }
 
-    /// - Parameter progress: how many bytes are there.
-    func run(progress: (Int) -> Void) async throws(HubError) {
+    /// - Parameters:
+    ///   - tries: how many may bring nothing new.
+    ///   - progress: how many bytes are there.
+    func run(tries: Int, progress: (Int) -> Void) async throws(HubError) {
         let descriptor = open(incomplete, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw writeError() }
         defer { close(descriptor) }
         var backoff = Backoff()
+        // A hub without ranges begins anew each time: what counts is how far it ever came.
+        var furthest = Int(lseek(descriptor, 0, SEEK_END))
         while true {
             let start = Int(lseek(descriptor, 0, SEEK_END))
             if start > file.size { try truncate(descriptor) }
@@ -39,9 +43,11 @@ struct BlobDownload {
                 let end = Int(lseek(descriptor, 0, SEEK_END))
                 if end < file.size { throw .transient("the connection ended after \(end) of \(file.size) bytes") }
             } catch {
-                if Int(lseek(descriptor, 0, SEEK_END)) > start { backoff.reset() }
+                let end = Int(lseek(descriptor, 0, SEEK_END))
+                if end > furthest { backoff.reset() }
+                furthest = max(furthest, end)
                 if case .transient(let problem, let after, _) = error {
-                    try await backoff.wait(after: .transient(problem, after: after, subject: subject))
+                    try await backoff.wait(after: .transient(problem, after: after, subject: subject), tries: tries)
                 } else {
                     throw error
                 }
@@ -54,6 +60,7 @@ struct BlobDownload {
     private func fetch(from start: Int, to descriptor: Int32, _ progress: (Int) -> Void) async throws(HubError) {
         let response = try await client.get(url, subject, from: start)
         var end = start
+        if response.status != 416 { try check(response) }
         switch response.status {
         case 416:
             unlink(incomplete)
@@ -68,7 +75,6 @@ struct BlobDownload {
             end = 0
         default: throw .permanent(InputError(subject, "the Hub answered with status \(response.status)"))
         }
-        try check(response)
         do {
             for try await chunk in response.body {
                 end += chunk.readableBytes
@@ -109,7 +115,8 @@ struct BlobDownload {
     private func verify() throws(HubError) {
         let found: String
         do throws(InputError) {
-            found = file.size == 0 ? GitBlob.emptyDigest : try MappedFile(path: incomplete).digest(like: file.digest)
+            // Nothing cannot be mapped.
+            found = try file.size == 0 ? [UInt8]().digest(like: file.digest) : MappedFile(path: incomplete).digest(like: file.digest)
         } catch {
             throw .permanent(error)
         }
@@ -134,18 +141,19 @@ struct BlobDownload {
     }
 }
 
-/// How git names a file's contents.
-private enum GitBlob {
-    static let emptyDigest = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+extension MappedFile {
+    fileprivate func digest(like other: String) -> String { bytes.digest(like: other) }
 }
 
-extension MappedFile {
+extension Collection<UInt8> where Self: ContiguousBytes {
     /// In hexadecimal: SHA-256 where `other` is one, else git's SHA-1.
     fileprivate func digest(like other: String) -> String {
-        if other.utf8.count == 64 { return sha256() }
-        var hash = Insecure.SHA1()
-        hash.update(data: Array("blob \(bytes.count)\0".utf8))
-        hash.update(bufferPointer: bytes)
-        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+        func hash<Function: HashFunction>(_ function: Function, after header: String = "") -> String {
+            var function = function
+            function.update(data: Array(header.utf8))
+            withUnsafeBytes { function.update(bufferPointer: $0) }
+            return function.finalize().map { String(format: "%02x", $0) }.joined()
+        }
+        return other.utf8.count == 64 ? hash(SHA256()) : hash(Insecure.SHA1(), after: "blob \(count)\0")
     }
 }

@@ -25,6 +25,7 @@ struct HubClient {
     private static let maximumRedirects = 10
 
     let settings: HubSettings
+    private let token: String?
     private let client: HTTPClient
 
     /// Calls `body` with a client, and ends its connections afterwards.
@@ -32,6 +33,8 @@ struct HubClient {
         _ settings: HubSettings, _ body: (HubClient) async throws(HubError) -> Result
     ) async throws(HubError) -> Result {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        let token: String?
+        do throws(InputError) { token = try settings.token() } catch { throw .permanent(error) }
         configuration.timeout.connect = .seconds(Int64(settings.connectTimeout))
         configuration.timeout.read = .seconds(Int64(settings.readTimeout))
         // Trying again is for `Backoff`; by itself the client would for as long as the timeout.
@@ -39,7 +42,7 @@ struct HubClient {
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do throws(HubError) {
-            let result = try await body(HubClient(settings: settings, client: client))
+            let result = try await body(HubClient(settings: settings, token: token, client: client))
             try? await client.shutdown()
             return result
         } catch {
@@ -48,8 +51,9 @@ struct HubClient {
         }
     }
 
-    private init(settings: HubSettings, client: HTTPClient) {
+    private init(settings: HubSettings, token: String?, client: HTTPClient) {
         self.settings = settings
+        self.token = token
         self.client = client
     }
 
@@ -71,7 +75,7 @@ struct HubClient {
             request.headers.add(name: "accept-encoding", value: "identity")
             if start > 0 { request.headers.add(name: "range", value: "bytes=\(start)-") }
             let isHub = Origin(url) == origin
-            if isHub, let token = settings.token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
+            if isHub, let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
             let response: HTTPClientResponse
             do {
                 response = try await client.execute(request, deadline: .distantFuture)
@@ -87,7 +91,7 @@ struct HubClient {
             if [301, 302, 303, 307, 308].contains(status) {
                 guard let location = response.headers.first(name: "location"),
                     let next = URL(string: location, relativeTo: url)?.absoluteURL, Origin(next) != nil,
-                    url.scheme == "http" || next.scheme == "https"
+                    url.scheme?.lowercased() != "https" || next.scheme?.lowercased() == "https"
                 else {
                     throw .permanent(InputError(subject, "the Hub redirects to no address that can be followed"))
                 }
@@ -123,7 +127,7 @@ struct HubClient {
     private func hubError(_ status: Int, _ headers: HTTPHeaders, _ subject: String) -> HubError {
         if Self.isTransient(status) { return Self.transient(status, headers, settings.endpoint) }
         let message = headers.first(name: "x-error-message")
-        let hasToken = settings.token != nil
+        let hasToken = token != nil
         let problem: String
         switch headers.first(name: "x-error-code") {
         case "GatedRepo":
@@ -144,7 +148,11 @@ struct HubClient {
     private static func isTransient(_ status: Int) -> Bool { status == 408 || status == 429 || status >= 500 }
 
     private static func transient(_ status: Int, _ headers: HTTPHeaders, _ place: String) -> HubError {
-        .transient("\(place) answers with status \(status)", after: headers.first(name: "retry-after").flatMap { Int($0) })
+        // ratelimit: "api";r=0;t=55 says more than Retry-After where it is there: nothing is left for 55 seconds.
+        let limit = headers.first(name: "ratelimit")?.split(separator: ";").map { $0.filter { $0 != " " } } ?? []
+        let reset = limit.contains("r=0") ? limit.first { $0.hasPrefix("t=") }.flatMap { Int($0.dropFirst(2)) } : nil
+        let after = reset.map { $0 + 1 } ?? headers.first(name: "retry-after").flatMap { Int($0) }
+        return .transient("\(place) answers with status \(status)", after: after.map { max(0, $0) })
     }
 }
 

@@ -10,6 +10,8 @@ struct HubListing: Sendable {
 
     /// A listing is a matter of kilobytes; a repository of many thousands of files takes some MB.
     private static let maximumBytes = 64 << 20
+    /// Of one file: beyond, no model is meant, and sums stay within an Int.
+    private static let maximumSize = 1 << 40
 
     init(_ client: HubClient, _ id: HubID, revision: String) async throws(HubError) {
         let subject = revision == "main" ? id.description : "\(id), revision \(revision)"
@@ -56,8 +58,8 @@ struct HubListing: Sendable {
             let large = entry["lfs"].flatMap { $0.isNull ? nil : $0 }
             let size = (large ?? entry)["size"]?.integer
             let digest = large.map { $0["sha256"]?.string ?? $0["oid"]?.string } ?? entry["blobId"]?.string
-            guard let size, size >= 0, let digest, HubCache.isHexadecimal(digest), digest.utf8.count == (large == nil ? 40 : 64)
-            else { throw fail("the Hub's listing gives no size and hash of \(name)") }
+            guard let size, 0...Self.maximumSize ~= size, let digest, HubCache.isHexadecimal(digest), digest.utf8.count == (large == nil ? 40 : 64)
+            else { throw fail("the Hub's listing gives no size and hash of \(name) that could be") }
             files.append(HubFile(name: name, size: size, digest: digest))
         }
         self.commit = commit

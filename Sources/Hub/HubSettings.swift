@@ -5,7 +5,8 @@ import Foundation
 public struct HubSettings: Sendable {
     /// Without a slash at its end.
     let endpoint: String
-    let token: String?
+    /// What may hold a token, the first to be asked first: a variable or a file, and what stands there.
+    private let tokens: [(place: String, token: String)]
     let isOffline: Bool
     /// To connect, and between two reads.
     let connectTimeout: Int
@@ -31,13 +32,20 @@ public struct HubSettings: Sendable {
         connectTimeout = try seconds("HF_HUB_ETAG_TIMEOUT")
         readTimeout = try seconds("HF_HUB_DOWNLOAD_TIMEOUT")
         let path = HubCache.path("HF_TOKEN_PATH", environment) ?? HubCache.home(environment) + "/token"
-        let stored = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
-        let given = isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN") == true
-            ? nil : value("HF_TOKEN") ?? value("HUGGING_FACE_HUB_TOKEN") ?? stored
-        let token = given?.filter { !$0.isNewline }.trimmingCharacters(in: .whitespaces)
-        guard token?.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) ?? true else {
-            throw InputError("HF_TOKEN", "holds a character that no token has; tokens are made at \(endpoint)/settings/tokens")
+        var sources = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].map { ($0, value($0) ?? "") }
+        sources.append((path, FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""))
+        if isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN") == true { sources = [] }
+        tokens = sources
+            .map { ($0, $1.filter { !$0.isNewline }.trimmingCharacters(in: .whitespaces)) }
+            .filter { !$1.isEmpty }
+    }
+
+    /// nil where there is none. Throws where it cannot be one: it would not come through in a header.
+    func token() throws(InputError) -> String? {
+        guard let (place, token) = tokens.first else { return nil }
+        guard token.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+            throw InputError(place, "holds a character that no token has; tokens are made at \(endpoint)/settings/tokens")
         }
-        self.token = token.flatMap { $0.isEmpty ? nil : $0 }
+        return token
     }
 }

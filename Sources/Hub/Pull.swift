@@ -66,9 +66,6 @@ public struct Pull {
         let listing = found!
         let folder = cache.folder(id)
         let snapshot = "\(folder)/snapshots/\(listing.commit)"
-        for directory in ["\(folder)/blobs", snapshot, "\(cache.root)/.locks/\(id.folder)"] {
-            try make(directory)
-        }
         let total = listing.files.reduce(0) { $0 + $1.size }
         var done = 0
         let before = listing.files.reduce(0) { $0 + min($1.size, bytesThere($1, folder)) }
@@ -76,6 +73,11 @@ public struct Pull {
             let link = "\(snapshot)/\(file.name)"
             let blob = "\(folder)/blobs/\(file.digest)"
             if !exists(link) {
+                // Not before something is missing: a whole cache may be one that can only be read.
+                for directory in [cache.root, "\(folder)/blobs", snapshot, "\(cache.root)/.locks/\(id.folder)"] {
+                    try make(directory)
+                }
+                cache.tag()
                 let lock = try await FileLock("\(cache.root)/.locks/\(id.folder)/\(file.digest).lock") {
                     report(.note("\(id), \(file.name): waiting for another process that fetches it"))
                 }
@@ -83,7 +85,7 @@ public struct Pull {
                     let download = BlobDownload(
                         client: client, file: file, subject: "\(id), \(file.name)",
                         url: "/\(id)/resolve/\(listing.commit)/\(file.name)", commit: listing.commit, blob: blob)
-                    try await download.run { report(.progress(done: done + $0, total: total, before: before)) }
+                    try await download.run(tries: tries) { report(.progress(done: done + $0, total: total, before: before)) }
                 }
                 try symlink("../../blobs/\(file.digest)", at: link)
                 _ = lock

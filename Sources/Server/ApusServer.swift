@@ -39,7 +39,7 @@ public struct ApusServer: Sendable {
         self.classifier = classifier
         self.options = options
         self.logger = logger
-        let gate = try StoredEvaluation(directory: classifier.directory)
+        let gate = try Self.gate(of: classifier, logger)
         let drift = try ReferenceProfile(directory: classifier.directory, labels: classifier.labels)
             .map { DriftMonitor($0, window: options.drift) }
         let metrics = ServerMetrics(classifier, gate: gate)
@@ -71,6 +71,16 @@ public struct ApusServer: Sendable {
         for path in Pages.paths { rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil)) }
         routes = RouteTable(rows)
         self.metrics = metrics
+    }
+
+    /// The stored report, where it tells of this model: another model's would be taken for its own.
+    private static func gate(of classifier: Classifier, _ logger: Logger) throws(InputError) -> StoredEvaluation? {
+        guard let report = try StoredEvaluation(directory: classifier.directory) else { return nil }
+        if report.isAbout(weightsDigest: classifier.weightsDigest(), precision: classifier.precision) { return report }
+        logger.warning(
+            "evaluation_report.json is left out: it is about other weights or another precision",
+            metadata: ["file": .string(classifier.directory.file(StoredEvaluation.fileName))])
+        return nil
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.

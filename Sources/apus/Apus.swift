@@ -33,8 +33,9 @@ struct Apus: AsyncParsableCommand {
         }
     }
 
+    /// What a message quotes may be as long as a file.
     private static func fail(_ error: any Error, _ status: Int32) -> Never {
-        StandardError.write("apus: \("\(error)".printable)\n")
+        StandardError.write("apus: \("\(error)".shortened(to: 1000).printable.shortened(to: 1000))\n")
         Foundation.exit(status)
     }
 }

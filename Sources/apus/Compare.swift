@@ -31,9 +31,9 @@ struct Compare: AsyncParsableCommand {
     func run() async throws {
         var rows: [ComparisonRow] = []
         for model in models.isEmpty ? [nil] : models.map(Optional.some) {
-            let directory = try await ModelLocation.resolve(model, revision: nil)
+            let directory = try await ModelLocation.resolve(model)
             for precision in directory.isFastText ? [.f32] : precision.values {
-                rows.append(try row(model, precision))
+                rows.append(try row(model, directory, precision))
             }
         }
         let results = rows.map { $0.report(beside: rows[0]) }
@@ -47,7 +47,7 @@ struct Compare: AsyncParsableCommand {
         try StandardOutput.write(Array(table(rows).utf8))
     }
 
-    private func row(_ model: String?, _ precision: Precision) throws -> ComparisonRow {
+    private func row(_ model: String?, _ directory: ModelDirectory, _ precision: Precision) throws -> ComparisonRow {
         var arguments = [
             CompareRow.configuration.commandName!, "--dataset", data.dataset, "--split", data.split, "--text-field",
             data.textField, "--label-field", data.labelField, "--precision", precision.rawValue, "--started",
@@ -56,7 +56,15 @@ struct Compare: AsyncParsableCommand {
         if let model { arguments += ["--model", model] }
         if let threads { arguments += ["--threads", "\(threads)"] }
         // The model is in the cache by now; asking the Hub again would count as its start.
-        let (status, output) = try ChildProcess.run(arguments, environment: ["HF_HUB_OFFLINE": "1"])
+        var environment = ["HF_HUB_OFFLINE": "1"]
+        if let commit = directory.revision { environment["APUS_REVISION"] = commit }
+        if directory.isFastText { environment["APUS_BACKEND"] = "" }
+        let (status, output) = try ChildProcess.run(arguments, environment: environment)
+        guard status <= 128 else {
+            throw InputError(
+                "\(directory.name), \(precision.rawValue)", "its process was ended by signal \(status - 128)"
+                    + (status == 128 + SIGKILL ? "; was there too little memory?" : ""))
+        }
         guard status == 0 else { throw ExitCode(status) }  // it has said why
         guard let row = ComparisonRow(message: output) else { throw InputError("apus compare", "a row's process gave no row") }
         return row
@@ -67,16 +75,15 @@ struct Compare: AsyncParsableCommand {
         let width = max(5, names.map(\.count).max() ?? 0)
         func pad(_ text: String) -> String { text + String(repeating: " ", count: width - text.count) }
         let isa = rows[0].json["isa"]?.string ?? ""
-        let threads = rows[0].json["threads"]?.integer ?? 0
         var lines = [
-            "\(ProcessorName.current), \(isa), \(threads) threads; \(data.dataset), \(data.split): \(rows[0].predicted.count) texts",
+            "\(ProcessorName.current), \(isa); \(data.dataset), \(data.split): \(rows[0].predicted.count) texts",
             "",
-            pad("model") + "  precision  accuracy  macro recall  agreement    p50 ms    texts/s  disk MB  memory MB  start ms",
+            pad("model") + "  precision  threads  accuracy  macro recall  agreement    p50 ms    texts/s  disk MB  memory MB  start ms",
         ]
         for (row, name) in zip(rows, names) {
             func figure(_ path: String) -> Double { row.figure(path) ?? .nan }
             let numbers = String(
-                format: "  %7.2f %%     %7.2f %%  %7.2f %%  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f", 100 * figure("accuracy"),
+                format: "  %7.0f  %7.2f %%     %7.2f %%  %7.2f %%  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f", figure("threads"), 100 * figure("accuracy"),
                 100 * figure("macro_recall"), 100 * row.agreement(with: rows[0]), figure("latency_ms.p50"),
                 figure("texts_per_second"), figure("weights_bytes") / 1e6, figure("peak_memory_bytes") / 1e6,
                 figure("cold_start_ms"))
@@ -96,6 +103,7 @@ struct CompareRow: AsyncParsableCommand {
     @Option var started: UInt64
 
     func run() async throws {
+        ChildProcess.endWithParent()
         let classifier = try await model.classifier()
         let coldStart = try ComparisonRow.coldStart(classifier, text: "I love MLOps", started: started)
         let dataset = try data.dataset(labels: classifier.labels)

@@ -15,6 +15,10 @@ struct DatasetOptions: ParsableArguments {
     @Option(help: "The field or column of a file that holds the label.")
     var labelField = "label"
 
+    func validate() throws {
+        if textField == labelField { throw ValidationError("--text-field and --label-field are both \(textField).") }
+    }
+
     /// - Parameter labels: what the model can say.
     func dataset(labels: [String]) throws(InputError) -> Dataset {
         try Dataset(path: dataset, split: split, modelLabels: labels, textField: textField, labelField: labelField)

@@ -59,11 +59,6 @@ struct Evaluate: AsyncParsableCommand {
 
     func run() async throws {
         let classifier = try await model.classifier()
-        if writeProfile, classifier.directory.revision != nil {
-            throw InputError(
-                "--write-profile", "would change \(classifier.directory.path), the Hub's cache, whose files are what the Hub has. Copy "
-                    + "the model (cp -rL) and give the copy")
-        }
         let dataset = try data.dataset(labels: classifier.labels)
         let reference = try await reference(for: classifier)
         var bar = ProgressBar(title: "evaluate")
@@ -76,12 +71,9 @@ struct Evaluate: AsyncParsableCommand {
         }
         bar.clear()
         if let report { try FileReplacement.write(evaluation.report.serialized(pretty: true) + [0x0A], to: report) }
-        if let markdown {
-            let before = FileManager.default.contents(atPath: markdown).map(Array.init) ?? []
-            try FileReplacement.write(before + Array(evaluation.markdown.utf8), to: markdown)
-        }
+        if let markdown { try FileReplacement.append(Array(evaluation.markdown.utf8), to: markdown) }
         if writeProfile {
-            let path = classifier.directory.path + "/" + ReferenceProfile.fileName
+            let path = classifier.directory.file(ReferenceProfile.fileName)
             try FileReplacement.write(evaluation.profile.json.serialized(pretty: true) + [0x0A], to: path)
         }
         try StandardOutput.write(Array(summary(evaluation).utf8))
@@ -98,22 +90,34 @@ struct Evaluate: AsyncParsableCommand {
             options.precision = referencePrecision
             if referencePrecision == .int8 { options.backend = nil }
         }
-        guard let referenceModel else { return try Classifier(classifier.directory, options: options) }
-        return try Classifier(try await ModelLocation.resolve(referenceModel, revision: nil), options: options)
+        var directory = classifier.directory
+        if let referenceModel { directory = try await ModelLocation.resolve(referenceModel) }
+        if directory.isFastText, referencePrecision == nil { (options.precision, options.backend) = (.f32, nil) }
+        let reference = try Classifier(directory, options: options)
+        guard
+            directory != classifier.directory || reference.precision != classifier.precision
+                || reference.backend != classifier.backend
+        else {
+            throw InputError(
+                "the reference", "is the model itself, \(directory.name) in \(reference.precision.rawValue), which agrees with itself "
+                    + "in all; give another --reference-precision or --reference-model")
+        }
+        return reference
     }
 
     private func summary(_ evaluation: Evaluation) -> String {
         let metrics = evaluation.metrics
-        let width = evaluation.labels.map(\.count).max() ?? 0
+        let labels = evaluation.labels.map(\.printable)
+        let width = labels.map(\.count).max() ?? 0
         func percent(_ value: Double) -> String { String(format: "%6.2f %%", 100 * value) }
         func interval(_ range: ClosedRange<Double>) -> String {
             String(format: "(95 %% interval %.2f to %.2f %%)", 100 * range.lowerBound, 100 * range.upperBound)
         }
         func pad(_ label: String, _ width: Int) -> String { label + String(repeating: " ", count: max(0, width - label.count)) }
         var lines = [
-            "model          \(evaluation.model) (\(evaluation.architecture), \(evaluation.precision), \(evaluation.isa), "
+            "model          \(evaluation.model.printable) (\(evaluation.architecture), \(evaluation.precision), \(evaluation.isa), "
                 + "\(evaluation.threads) threads)",
-            "data           \(evaluation.dataset), \(evaluation.split): \(evaluation.predicted.count) texts",
+            "data           \(evaluation.dataset.printable), \(evaluation.split): \(evaluation.predicted.count) texts",
             "accuracy      \(percent(metrics.accuracy))   \(interval(evaluation.intervals.accuracy))",
             "macro recall  \(percent(metrics.macroRecall))   \(interval(evaluation.intervals.macroRecall))",
             "macro F1      \(percent(metrics.macroF1))",
@@ -123,7 +127,7 @@ struct Evaluate: AsyncParsableCommand {
         ]
         if let comparison = evaluation.comparison {
             lines += [
-                "reference      \(comparison.model), \(comparison.precision): accuracy\(percent(comparison.accuracy))",
+                "reference      \(comparison.model.printable), \(comparison.precision): accuracy\(percent(comparison.accuracy))",
                 "accuracy lost \(percent(comparison.accuracyDrop))   \(interval(comparison.dropInterval))",
                 "same labels   \(percent(comparison.agreement))"
                     + (comparison.largestLogitDifference.map { String(format: "   (logits differ by %.4f at most)", $0) } ?? ""),
@@ -132,9 +136,9 @@ struct Evaluate: AsyncParsableCommand {
         lines += [
             "",
             pad("", width) + "  precision    recall        F1  support   predicted as "
-                + evaluation.labels.joined(separator: ", "),
+                + labels.joined(separator: ", "),
         ]
-        for (index, label) in evaluation.labels.enumerated() {
+        for (index, label) in labels.enumerated() {
             let figures = metrics.classes[index]
             let counts = metrics.confusion[index].map { String(format: "%7d", $0) }.joined()
             lines.append(

@@ -16,13 +16,15 @@ struct ModelLocation: ParsableArguments {
 
     /// The model's files; one of the Hub is fetched where the cache has it not, or an older one.
     func resolve() async throws -> ModelDirectory {
-        try await Self.resolve(model, revision: try Settings().text(revision, "--revision"))
+        try await Self.resolve(model, revision: revision)
     }
 
-    static func resolve(_ model: String?, revision: String?) async throws -> ModelDirectory {
+    static func resolve(_ model: String?, revision given: String? = nil) async throws -> ModelDirectory {
         guard case .hub(let id) = try ModelReference(model) else {
-            return try ModelDirectory.resolve(model, revision: revision)
+            // The variable is no mistake: it may be there for another model.
+            return try ModelDirectory.resolve(model, revision: given)
         }
+        let revision = try Settings().text(given, "--revision")
         do {
             return try ModelDirectory(id, try await Pulling.snapshot(of: id, revision: revision, allowsStale: true))
         } catch let error as InputError where error.subject == id.description {

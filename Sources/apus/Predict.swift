@@ -52,7 +52,7 @@ struct PredictionWriter {
                 default: text.unicodeScalars.append(scalar)
                 }
             }
-            return Array("\(prediction.best.label)\t\(prediction.best.value)\t\(text)\n".utf8)
+            return Array("\(prediction.best.label.printable)\t\(prediction.best.value)\t\(text)\n".utf8)
         case .jsonl:
             var members: [JSONValue.Member] = [
                 .init(textField, .string(record.text)), .init("label", .string(prediction.best.label)),

@@ -8,7 +8,7 @@ struct Quantize: AsyncParsableCommand {
 
     @OptionGroup var model: ModelLocation
 
-    @Option(help: "The directory to write, which must not exist yet.")
+    @Option(help: "The directory to write; nothing may be there yet, or an empty one.")
     var output: String
 
     func run() async throws {

@@ -16,7 +16,7 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "The most texts that wait for the model; a request beyond is a 429 (default: 1024).")
     var maxQueue: Int?
 
-    @Option(help: "The most tokens of one forward pass (default: 1024).")
+    @Option(help: "The most tokens of one forward pass (default: what a pass of the model takes, 1024 for most).")
     var maxBatchTokens: Int?
 
     @Option(help: "The most connections open at once; others wait (default: 1024).")

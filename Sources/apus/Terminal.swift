@@ -15,34 +15,21 @@ enum StandardError {
     static func write(_ text: String) { _ = FileReplacement.writeAll(Array(text.utf8), to: STDERR_FILENO) }
 }
 
-extension String {
-    /// On one line, without what would change a terminal: names in messages come from files and from the network.
-    var printable: String {
-        var result = String.UnicodeScalarView()
-        for scalar in unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator:
-                result += "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars
-            default: result.append(scalar)
-            }
-        }
-        return String(result)
-    }
-}
-
 /// How far long work has come, on standard error where that is a terminal; elsewhere nothing.
 struct ProgressBar {
     enum Unit { case items, bytes }
 
     private let title: String
     private let unit: Unit
-    private let isVisible = isatty(STDERR_FILENO) == 1
+    private let isVisible: Bool
     private let start = ContinuousClock.now
     private var lastShown: ContinuousClock.Instant?
 
     init(title: String, unit: Unit = .items) {
         self.title = title
         self.unit = unit
+        let unwanted = ProcessInfo.processInfo.environment["HF_HUB_DISABLE_PROGRESS_BARS"]?.uppercased() ?? ""
+        isVisible = isatty(STDERR_FILENO) == 1 && !(unit == .bytes && ["1", "ON", "YES", "TRUE"].contains(unwanted))
     }
 
     /// - Parameter before: what was done when this began, which says nothing of the speed.

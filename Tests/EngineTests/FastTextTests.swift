@@ -59,7 +59,6 @@ extension FastTextModel {
             "softmax": .softmax, "hs": .hierarchicalSoftmax, "ova": .oneVsAll, "ns": .negativeSampling,
         ]
         #expect(model.loss == losses[try #require(expected["loss"]?.string)])
-        #expect(FastTextModel.recognizes(path: FastTextFixtures.path(name)))
     }
 
     @Test(arguments: FastTextFixtures.names)

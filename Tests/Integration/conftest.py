@@ -17,9 +17,8 @@ import pytest
 pytest.register_assert_rewrite("apus_server", "raw_http", "traffic")
 
 from apus_server import Server  # noqa: E402
+from places import apus, data  # noqa: E402, F401
 from traffic import different_texts, hammer, long_texts, send_batch  # noqa: E402
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Clients that ask the environment for a proxy must not find one.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
@@ -36,23 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-
-
-@pytest.fixture(scope="session")
-def apus() -> Path:
-    """The binary."""
-    path = REPOSITORY / os.environ.get("APUS_BINARY", ".build/release/apus")
-    if not path.exists():
-        pytest.exit(f"there is no {path}; build it (make build), or name another with APUS_BINARY", returncode=2)
-    return path
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    path = REPOSITORY / os.environ.get("APUS_DATA", "../shared/data")
-    if not (path / "tweeteval-sentiment").is_dir():
-        pytest.skip(f"there is no {path / 'tweeteval-sentiment'}; APUS_DATA names another place")
-    return path
 
 
 @pytest.fixture(scope="session")

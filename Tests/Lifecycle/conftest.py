@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.append(str(REPOSITORY / "Tests/Integration"))  # apus_server.py
 
-pytest.register_assert_rewrite("apus_server", "cache")
+pytest.register_assert_rewrite("apus_server", "cache", "labelled")
 
 # Before huggingface_hub is imported, which reads them then: no settings of whoever runs the tests, and no proxy.
 for name in list(os.environ):
@@ -30,23 +31,7 @@ from apus_server import Server  # noqa: E402
 from cache import Cache  # noqa: E402
 from fake_hub import FakeHub  # noqa: E402
 from models import roberta_base as make_roberta_base  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def apus() -> Path:
-    """The binary."""
-    path = REPOSITORY / os.environ.get("APUS_BINARY", ".build/release/apus")
-    if not path.exists():
-        pytest.exit(f"there is no {path}; build it (make build), or name another with APUS_BINARY", returncode=2)
-    return path
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    path = REPOSITORY / os.environ.get("APUS_DATA", "../shared/data")
-    if not (path / "tweeteval-sentiment").is_dir():
-        pytest.skip(f"there is no {path / 'tweeteval-sentiment'}; APUS_DATA names another place")
-    return path
+from places import apus, data  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +96,28 @@ def run_apus(start_apus: Callable[..., subprocess.Popen]) -> Callable[..., subpr
         return subprocess.CompletedProcess([str(argument) for argument in arguments], process.returncode, output, errors)
 
     return run
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts small disks; what is mounted is the test's alone."""
+    mounted = []
+
+    def mount(*options: str) -> Path:
+        if os.geteuid() != 0 or not shutil.which("mount"):
+            pytest.skip("only root can mount a small disk to fill")
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode != 0:
+            pytest.skip(f"no small disk can be mounted here: {result.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -47,7 +46,3 @@ def assert_not_there(cache: Cache, id: str, file: str, content: bytes) -> None:
     for lookup in (lambda: cache.python_snapshot(id), lambda: cache.python_file(id, file)):
         with pytest.raises(LocalEntryNotFoundError):
             lookup()
-
-
-def without_control_sequences(terminal: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import threading
 from pathlib import Path
@@ -17,7 +16,8 @@ import hub_faults as faults
 from cache import NEEDED, Cache
 from fake_hub import FakeHub
 from models import UNNEEDED, heavy_model, tiny_model
-from pulling import assert_holds, assert_pulled, assert_refused, without_control_sequences
+from pulling import assert_holds, assert_pulled, assert_refused
+from terminal import Terminal, without_control_sequences
 
 ID = "org/tiny"
 FILES = tiny_model()
@@ -272,29 +272,6 @@ def test_python_waits_for_apus(start_apus, hub: FakeHub, cache: Cache, commit: s
 
 
 # What is shown
-
-class Terminal:
-    """A pseudo-terminal that a process writes to; what it wrote is read by a thread."""
-
-    def __init__(self):
-        self.master, self.slave = pty.openpty()
-        self.text = ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        try:
-            while data := os.read(self.master, 4096):
-                self.text += data.decode(errors="replace")
-        except OSError:
-            pass  # the last writer has closed it
-
-    def close(self) -> str:
-        os.close(self.slave)
-        self._reader.join(5)
-        os.close(self.master)
-        return self.text
-
 
 def test_a_terminal_shows_the_rate_and_the_time_left(run_apus, hub: FakeHub, cache: Cache):
     commit = hub.add("org/heavy", heavy_model())

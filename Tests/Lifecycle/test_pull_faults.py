@@ -3,8 +3,6 @@ stands in the cache is true in any case."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import time
@@ -262,28 +260,6 @@ def test_redirects_that_lead_on_are_followed(run_apus, hub: FakeHub, cache: Cach
 
 
 # A disk that is full, or may not be written
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts small disks; what is mounted is the test's alone."""
-    mounted = []
-
-    def mount(*options: str) -> Path:
-        if os.geteuid() != 0 or not shutil.which("mount"):
-            pytest.skip("only root can mount a small disk to fill")
-        place = tmp_path / f"disk{len(mounted)}"
-        place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode != 0:
-            pytest.skip(f"no small disk can be mounted here: {result.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "-l", place], check=True)
-
 
 def test_a_full_disk_is_named_and_leaves_no_half_file(run_apus, hub: FakeHub, commit: str, disk):
     cache = Cache(disk("size=3m") / "hub")

@@ -76,7 +76,7 @@ def test_hostile_hashes_in_the_list_of_files_are_refused(run_apus, hub: FakeHub,
     assert not cache.snapshot(ID, commit).exists() or not (cache.snapshot(ID, commit) / file).exists()
 
 
-@pytest.mark.parametrize("evil", [-1, 10**30, 1.5, "12", None, [], True], ids=repr)
+@pytest.mark.parametrize("evil", [-1, 10**30, 2**63 - 1, 2**40 + 1, 1.5, "12", None, [], True], ids=repr)
 def test_hostile_sizes_in_the_list_of_files_are_refused(run_apus, hub: FakeHub, cache, commit, nothing_outside, evil):
     def change(listing: dict) -> None:
         for sibling in listing["siblings"]:

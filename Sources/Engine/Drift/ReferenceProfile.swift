@@ -86,7 +86,7 @@ extension ReferenceProfile {
         do {
             try self.init(json: json, labels: labels)
         } catch {
-            throw InputError(directory.path + "/" + Self.fileName, "\(error). \(Self.advice)")
+            throw InputError(directory.file(Self.fileName), "\(error). \(Self.advice)")
         }
     }
 

@@ -19,7 +19,7 @@ public struct Bootstrap: Sendable {
         var numbers: [Cell: Int32] = [:]
         let cells = truth.indices.map { index in
             let cell = Cell(
-                truth: truth[index], isRight: predicted[index] == truth[index],
+                truth: truth[index], predicted: predicted[index],
                 referenceIsRight: reference.map { $0[index] == truth[index] } ?? false)
             return numbers[cell] ?? {
                 let number = Int32(numbers.count)
@@ -28,7 +28,6 @@ public struct Bootstrap: Sendable {
             }()
         }
         let kinds = numbers.sorted { $0.value < $1.value }.map(\.key)
-        let guessed = Set(predicted).subtracting(truth).count  // a recall of 0 each, as in `ClassificationMetrics`
         var random = SplitMix64(state: Self.seed)
         var accuracies: [Double] = []
         var recalls: [Double] = []
@@ -42,18 +41,22 @@ public struct Bootstrap: Sendable {
             }
             var hits = [Int](repeating: 0, count: labelCount)
             var support = hits
+            var isPresent = [Bool](repeating: false, count: labelCount)
             var referenceHits = 0
-            for (cell, times) in zip(kinds, drawn) {
+            for (cell, times) in zip(kinds, drawn) where times > 0 {
                 support[cell.truth] += times
-                if cell.isRight { hits[cell.truth] += times }
+                isPresent[cell.truth] = true
+                isPresent[cell.predicted] = true
+                if cell.predicted == cell.truth { hits[cell.truth] += times }
                 if cell.referenceIsRight { referenceHits += times }
             }
             let right = hits.reduce(0, +)
             accuracies.append(Double(right) / Double(count))
             drops.append(Double(referenceHits - right) / Double(count))
-            let present = (0..<labelCount).filter { support[$0] > 0 }
-            recalls.append(
-                present.reduce(0) { $0 + Double(hits[$1]) / Double(support[$1]) } / Double(present.count + guessed))
+            // As `ClassificationMetrics` has it: a label that is only guessed counts with a recall of 0.
+            let present = (0..<labelCount).filter { isPresent[$0] }
+            let sum = present.reduce(0) { $0 + Double(hits[$1]) / Double(max(1, support[$1])) }
+            recalls.append(sum / Double(present.count))
         }
         accuracy = Self.interval(accuracies)
         macroRecall = Self.interval(recalls)
@@ -62,7 +65,7 @@ public struct Bootstrap: Sendable {
 
     private struct Cell: Hashable {
         let truth: Int
-        let isRight: Bool
+        let predicted: Int
         let referenceIsRight: Bool
     }
 

@@ -9,6 +9,8 @@ public struct ClassificationMetrics: Sendable, Equatable {
 
     /// [true label][predicted label]
     public let confusion: [[Int]]
+    /// How many labels were predicted right.
+    package let hits: Int
     public let accuracy: Double
     /// In the labels' order; a quotient without cases is 0, as in scikit-learn.
     public let classes: [Class]
@@ -22,7 +24,8 @@ public struct ClassificationMetrics: Sendable, Equatable {
         for (truth, predicted) in zip(truth, predicted) { confusion[truth][predicted] += 1 }
         self.confusion = confusion
         present = (0..<labelCount).filter { label in confusion.contains { $0[label] > 0 } || confusion[label].contains { $0 > 0 } }
-        accuracy = Double((0..<labelCount).reduce(0) { $0 + confusion[$1][$1] }) / Double(truth.count)
+        hits = (0..<labelCount).reduce(0) { $0 + confusion[$1][$1] }
+        accuracy = Double(hits) / Double(truth.count)
         classes = (0..<labelCount).map { label in
             let hits = Double(confusion[label][label])
             let support = confusion[label].reduce(0, +)

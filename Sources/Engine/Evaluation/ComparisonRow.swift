@@ -18,7 +18,7 @@ public struct ComparisonRow: Sendable {
     /// Milliseconds from `started`, on the system's monotonic clock in nanoseconds, to the first answer.
     public static func coldStart(_ classifier: Classifier, text: String, started: UInt64) throws -> Double {
         _ = try classifier.predict([text])
-        return Double(monotonicNanoseconds - started) / 1e6
+        return Double(monotonicNanoseconds &- started) / 1e6
     }
 
     public static var monotonicNanoseconds: UInt64 {

@@ -25,7 +25,7 @@ public struct Dataset: Sendable {
         func index(_ label: String, _ place: String) throws(InputError) -> Int {
             guard let index = modelLabels.firstIndex(of: label) else {
                 throw InputError(
-                    place, "label \"\(label)\" is not one of the model's, which are \(modelLabels.joined(separator: ", "))")
+                    place, "label \"\(label)\" is not one of the model's, which are \(modelLabels.listed)")
             }
             return index
         }
@@ -66,7 +66,7 @@ public struct Dataset: Sendable {
                 }
                 guard let label = Self.string(value) else {
                     throw InputError(
-                        place, "has no string in field \"\(labelField)\"; labels are \(modelLabels.joined(separator: ", ")), "
+                        place, "has no string in field \"\(labelField)\"; labels are \(modelLabels.listed), "
                             + "and --label-field names their field")
                 }
                 texts.append(record.text)

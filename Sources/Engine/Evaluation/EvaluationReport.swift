@@ -85,6 +85,6 @@ extension Evaluation {
 
     /// Names come from files: they must not end a cell or begin a tag.
     private static func escaped(_ text: String) -> String {
-        text.replacing("|", with: "\\|").replacing("<", with: "&lt;").replacing("\n", with: " ")
+        text.printable.replacing("|", with: "\\|").replacing("<", with: "&lt;")
     }
 }

@@ -1,4 +1,5 @@
-/// The report that stands in a model directory as `evaluation_report.json`: what `apus evaluate --report` wrote there.
+/// The report that stands in a model directory as `evaluation_report.json`: what `apus evaluate --report` wrote, of this model
+/// or, where that was changed since, of another.
 public struct StoredEvaluation: Sendable, Equatable {
     public static let fileName = "evaluation_report.json"
 
@@ -14,7 +15,7 @@ public struct StoredEvaluation: Sendable, Equatable {
 
     /// The report in a model directory; nil where it has none.
     public init?(directory: ModelDirectory) throws(InputError) {
-        let path = directory.path + "/" + Self.fileName
+        let path = directory.file(Self.fileName)
         let advice = "Write it anew with apus evaluate --report, or delete it"
         guard let json = try directory.json(Self.fileName, advice: advice) else { return nil }
         func share(_ name: String) throws(InputError) -> Double {
@@ -42,6 +43,11 @@ public struct StoredEvaluation: Sendable, Equatable {
             gateFailures = failures.map { $0.string ?? "" }
         }
     }
+
+    /// Whether it tells of these weights in this precision.
+    public func isAbout(weightsDigest: String, precision: Precision) -> Bool {
+        self.weightsDigest == weightsDigest && self.precision == precision.rawValue
+    }
 }
 
 /// Why a model may not be served where its gate is required.
@@ -49,7 +55,7 @@ public enum GateRequirement {
     /// What stands against `classifier` by the report in its directory; nil where it passed, with the same weights and
     /// precision. Throws `InputError` where there is no such report, which is no failed gate.
     public static func failures(of classifier: Classifier) throws(InputError) -> [String]? {
-        let path = classifier.directory.path + "/" + StoredEvaluation.fileName
+        let path = classifier.directory.file(StoredEvaluation.fileName)
         let advice = "Measure this model: apus evaluate --model \(classifier.directory.name) --min-accuracy … --report \(path)"
         guard let report = try StoredEvaluation(directory: classifier.directory) else {
             throw InputError(path, "is missing, and --require-gate asks for it. \(advice)")

@@ -11,10 +11,12 @@ package final class FastTextClassifier: TextModel {
     /// - Parameter file: the model's, `.bin` or `.ftz`.
     package init(_ file: String, options: Classifier.Options) throws(InputError) {
         guard options.precision != .int8 else {
-            throw InputError(file, "is a fastText model, which computes in f32 alone; leave --precision out, or give f32")
+            throw InputError(
+                file, "is a fastText model, which computes in f32 alone; int8 was asked for, by an option or APUS_PRECISION")
         }
         guard options.backend != .openblas else {
-            throw InputError(file, "is a fastText model, which has no products for OpenBLAS; leave --backend out")
+            throw InputError(
+                file, "is a fastText model, which has no products for OpenBLAS, as --backend or APUS_BACKEND asks")
         }
         var options = options
         options.precision = .f32
@@ -31,7 +33,10 @@ package final class FastTextClassifier: TextModel {
     package var labels: [String] { model.labels }
     package var weights: MappedFile { model.file }
     package var maximumTokens: Int? { nil }
-    package let batchTokens = 1 << 24
+    package let batchTokens = 1 << 16
+    package var logitScale: String { "fastText's \(model.loss)" }
+    /// As its library's `predict` does; one-vs-all takes its probabilities from a table, so that equal ones are not rare.
+    package let prefersLast = true
 
     package func encode(_ text: String, index: Int) throws(TextError) -> Encoding {
         try TextTokenizer.check(text, index: index, maximumTokens: nil)

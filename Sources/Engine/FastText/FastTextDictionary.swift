@@ -105,6 +105,8 @@ struct FastTextDictionary: Sendable {
     ) throws(InputError) -> (Buckets, rows: Int) {
         guard kept >= 0 else { return (.all, words + (settings.usesBuckets ? settings.buckets : 0)) }
         let pairs = try reader.block(kept, of: 8, "the list of \(kept) kept buckets")
+        // Hashes are of 32 bits, and a table of more would not tell them apart.
+        guard kept < 1 << 30 else { throw reader.damaged("it keeps \(kept) buckets") }
         guard kept > 0 else { return (.kept(nil), words) }
         var table = ProbeTable(count: kept)
         var rows = words

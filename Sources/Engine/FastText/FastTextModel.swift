@@ -37,12 +37,6 @@ package final class FastTextModel: Sendable {
     private let outputNorms: [Float]?
     private let scorer: FastTextLoss
 
-    /// Whether the file begins as fastText's models do.
-    package static func recognizes(path: String) -> Bool {
-        guard let file = try? MappedFile(path: path), file.bytes.count >= 4 else { return false }
-        return file.bytes.littleEndian(Int32.self, at: 0) == FastTextSettings.magic
-    }
-
     /// Maps the file and checks all of it but the weights' values.
     ///
     /// - Parameter instructionSet: nil for the best one the machine has, or `APUS_FORCE_ISA`.
@@ -135,7 +129,7 @@ package final class FastTextModel: Sendable {
             logits: Array(repeating: 0, count: labels.count), probabilities: Array(repeating: 0, count: labels.count))
     }
 
-    /// Scores a text by its rows; allocates nothing. Without any row the library gives no answer; here the mean is zero
+    /// Scores a text by its rows; what memory that takes stays with `scores`. Without any row the library gives no answer; here the mean is zero
     /// then, and no label is preferred beyond what the loss does of itself. Logits that are not finite mean that the
     /// weights are damaged.
     package func predict(_ ids: [Int], into scores: inout Scores) {

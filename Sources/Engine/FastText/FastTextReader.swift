@@ -61,7 +61,8 @@ struct FastTextSettings: Sendable {
     /// The library has no limit. Training with more is of no use, while a text's rows grow with both.
     private static let maximumLength = 100
 
-    /// The labels' matrix is packed in panels of 64 rows, and be it a single one.
+    /// The labels' matrix is packed in panels of 64 rows however few labels there are: a file of a few bytes must not ask for
+    /// gigabytes.
     private static let maximumDimension = 65_536
 
     let dimension: Int

@@ -64,6 +64,20 @@ public struct HubCache: Sendable {
         return "is in the cache only in part: \(path) has no \(lacking)"
     }
 
+    /// Tells backup programs that this is a cache, as Python does (https://bford.info/cachedir/); not worth an error.
+    package func tag() {
+        let path = root + "/CACHEDIR.TAG"
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        let text = """
+            Signature: 8a477f597d28d172789f06886806bc55
+            # This file is a cache directory tag created by huggingface_hub.
+            # For information about cache directory tags, see:
+            #\thttps://bford.info/cachedir/
+
+            """
+        try? FileReplacement.write(Array(text.utf8), to: path)
+    }
+
     package static func isCommit(_ text: String) -> Bool { text.utf8.count == 40 && isHexadecimal(text) }
 
     package static func isHexadecimal(_ text: String) -> Bool {

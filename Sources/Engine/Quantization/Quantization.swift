@@ -16,7 +16,7 @@ public struct Quantization: Sendable {
         "weights": ["dtype": "int8", "symmetric": true, "granularity": "row"],
     ]
 
-    /// Writes the int8 form of `model` as the directory `output`, which must not exist yet: whole, or not at all.
+    /// Writes the int8 form of `model` as the directory `output`, where nothing may be yet: whole, or not at all.
     public init(_ model: ModelDirectory, to output: String) throws(InputError) {
         try NewDirectory.requireFree(output)
         guard !model.isFastText else {

@@ -8,7 +8,18 @@ public enum FileReplacement {
 
     /// The same for bytes in several parts.
     static func write(_ parts: [[UInt8]], to given: String) throws(InputError) {
+        if let stream = stream(given) {
+            guard parts.allSatisfy({ writeAll($0, to: stream) }) else {
+                throw InputError(given, "cannot be written: \(String(cString: strerror(errno)))")
+            }
+            return
+        }
         let path = URL(fileURLWithPath: given).resolvingSymlinksInPath().path
+        // A blob's name is the hash of what it holds; whoever reads it next believes that.
+        guard path.firstMatch(of: /\/models--[^\/]+\/blobs\/[0-9a-f]+$/) == nil else {
+            throw InputError(
+                given, "is a link into the Hub's cache, whose files are what the Hub has. Copy the model (cp -rL) and use the copy")
+        }
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
@@ -33,6 +44,34 @@ public enum FileReplacement {
         }
         let isSynced = fsync(descriptor) == 0
         guard close(descriptor) == 0, isSynced, rename(temporary, path) == 0 else { throw fail() }
+    }
+
+    /// Writes behind what a file holds already, an empty line between.
+    public static func append(_ bytes: [UInt8], to path: String) throws(InputError) {
+        if stream(path) != nil { return try write(bytes, to: path) }
+        func fail() -> InputError { InputError(path, "cannot be written: \(String(cString: strerror(errno)))") }
+        let isNew = !FileManager.default.fileExists(atPath: path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw fail() }
+        defer { close(descriptor) }
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        guard writeAll((isFile && status.st_size > 0 ? [0x0A] : []) + bytes, to: descriptor) else {
+            let error = fail()
+            // Half a page is worse than none.
+            if isNew { unlink(path) } else if isFile { ftruncate(descriptor, status.st_size) }
+            throw error
+        }
+    }
+
+    /// The open descriptor that a path stands for: a file that a shell has opened as one is written on, not replaced.
+    private static func stream(_ path: String) -> Int32? {
+        switch path {
+        case "/dev/stdout": STDOUT_FILENO
+        case "/dev/stderr": STDERR_FILENO
+        default:
+            ["/dev/fd/", "/proc/self/fd/"].first(where: path.hasPrefix).flatMap { Int32(path.dropFirst($0.count)) }
+        }
     }
 
     /// Writes all of `bytes`; false, with `errno` set, where that fails.

@@ -20,6 +20,8 @@ package final class InferenceQueue: Sendable {
     }
 
     let limits: Limits
+    /// The most tokens that wait: no bound for models that cut texts off, but of a fastText model's each text may be long.
+    private let waitingTokens: Int
     private let classifier: Classifier
     private let metrics: ServerMetrics
     private let state = Mutex(State())
@@ -28,6 +30,8 @@ package final class InferenceQueue: Sendable {
         var jobs: Deque<Job> = []
         /// Accepted and not in a batch yet, those that are still being tokenized too.
         var texts = 0
+        /// Those of the jobs, until all of a job's texts are in batches.
+        var tokens = 0
         /// Whether the inference thread will look at the jobs by itself.
         var isRunning = false
     }
@@ -36,7 +40,11 @@ package final class InferenceQueue: Sendable {
         self.classifier = classifier
         self.limits = limits
         self.metrics = metrics
+        waitingTokens = max(Self.leastWaitingTokens, limits.texts * (classifier.maximumTokens ?? 0))
     }
+
+    /// 64 MB of ids.
+    private static let leastWaitingTokens = 8 << 20
 
     /// How many texts wait.
     package var depth: Int { state.withLock { $0.texts } }
@@ -64,11 +72,17 @@ package final class InferenceQueue: Sendable {
     package func predict(_ encodings: [Encoding], for client: Client) async throws -> Answer {
         try await withUnsafeThrowingContinuation { continuation in
             let job = Job(encodings, client, continuation)
-            let wakes = state.withLock { state in
+            let (refusal, wakes) = state.withLock { state -> (RequestError?, Bool) in
+                guard state.jobs.isEmpty || state.tokens + job.tokens <= waitingTokens else {
+                    state.texts -= encodings.count
+                    return (.busy("texts of \(state.tokens) tokens wait for the model; the limit is \(waitingTokens)"), false)
+                }
                 state.jobs.append(job)
+                state.tokens += job.tokens
                 defer { state.isRunning = true }
-                return !state.isRunning
+                return (nil, !state.isRunning)
             }
+            if let refusal { continuation.resume(throwing: refusal) }
             if wakes { classifier.enqueue { self.runBatch() } }
         }
     }
@@ -111,6 +125,7 @@ package final class InferenceQueue: Sendable {
                 if let error = job.client.reasonToDrop(at: now) {
                     state.jobs.removeFirst()
                     state.texts -= job.encodings.count - job.next
+                    state.tokens -= job.tokens
                     batch.dropped.append((job, error))
                     continue
                 }
@@ -128,6 +143,7 @@ package final class InferenceQueue: Sendable {
                 }
                 guard job.next == job.encodings.count else { break }
                 state.jobs.removeFirst()
+                state.tokens -= job.tokens
             }
             state.isRunning = !batch.parts.isEmpty
             return batch
@@ -139,6 +155,7 @@ package final class InferenceQueue: Sendable {
         state.withLock { state in
             for job in jobs where job.next < job.encodings.count {
                 state.texts -= job.encodings.count - job.next
+                state.tokens -= job.tokens
                 state.jobs.removeAll { $0 === job }
             }
         }
@@ -185,6 +202,7 @@ extension InferenceQueue {
         let encodings: [Encoding]
         let client: Client
         let continuation: UnsafeContinuation<Answer, any Error>
+        let tokens: Int
         let queued = ContinuousClock.now
         var started: ContinuousClock.Instant?
         /// The first text that is in no batch yet.
@@ -193,6 +211,7 @@ extension InferenceQueue {
 
         init(_ encodings: [Encoding], _ client: Client, _ continuation: UnsafeContinuation<Answer, any Error>) {
             self.encodings = encodings
+            tokens = encodings.reduce(0) { $0 + $1.ids.count }
             self.client = client
             self.continuation = continuation
         }

@@ -67,8 +67,8 @@ package final class ServerMetrics: Sendable {
         Meter(
             label: "apus_model_info",
             dimensions: [
-                ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""), ("precision", classifier.precision.rawValue),
-                ("isa", classifier.instructionSet.name),
+                ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
+                ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
             ], factory: registry
         ).set(1)
         if let gate { Meter(label: "apus_gate_accuracy", factory: registry).set(gate.accuracy) }

@@ -33,7 +33,7 @@ public struct SelfTest: Sendable {
     public init(classifier: Classifier, options: ServerOptions = ServerOptions()) throws(InputError) {
         self.classifier = classifier
         self.options = options
-        let path = classifier.directory.path + "/" + Self.referenceFileName
+        let path = classifier.directory.file(Self.referenceFileName)
         guard FileManager.default.fileExists(atPath: path) else {
             references = []
             return
