@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test test-sanitized test-integration test-serving test-lifecycle load-benchmark compare-peers compare-servers build setup \
+.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle docs load-benchmark compare-peers compare-servers build setup \
 	train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
@@ -32,6 +32,9 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
 
+lint: ## the form of the Swift code, by .swift-format
+	swift format lint --strict -r Sources Tests Package.swift
+
 # No leak check: the kernels allocate nothing, and OpenMP keeps what belongs to a thread that has ended.
 test-sanitized: setup ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 \
@@ -44,11 +47,15 @@ test-integration: test-serving test-lifecycle ## all that needs Python: Hugging 
 	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
 
 test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, faults, pages in a browser, Prometheus
-	@$(call install,chromium chromium-driver prometheus)
+	@$(call install,chromium chromium-driver prometheus openssl)
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Integration
 
 test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
 	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
+
+docs: setup ## the API pages of Engine, .build/docs
+	APUS_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation --target Engine \
+		--transform-for-static-hosting --hosting-base-path apus --output-path .build/docs
 
 load-benchmark: build ## the server's speed under load, with wrk, beside the engine's own
 	@$(call install,wrk)

@@ -122,7 +122,8 @@ private final class ForwardPass: TeamTask {
     private let nextChunk = Atomic(0)
 
     init(
-        model: any SequenceClassifier, team: Team, batch: TokenBatch, scratch: EncoderScratch, lanes: [Lane], split: BatchSplit
+        model: any SequenceClassifier, team: Team, batch: TokenBatch, scratch: EncoderScratch, lanes: [Lane],
+        split: BatchSplit
     ) {
         self.model = model
         self.team = team

@@ -25,7 +25,8 @@ extension InputError {
     /// The system refused `bytes`: the model, or what its passes need for the threads asked for, does not fit this machine.
     static func outOfMemory(_ bytes: Int) -> InputError {
         InputError(
-            "memory", "the system refused \(bytes >> 20) MB for the model and its passes: use fewer threads or a smaller "
+            "memory",
+            "the system refused \(bytes >> 20) MB for the model and its passes: use fewer threads or a smaller "
                 + "model, or give the process more memory")
     }
 }

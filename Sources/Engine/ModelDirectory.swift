@@ -27,7 +27,8 @@ public struct ModelDirectory: Sendable, Equatable {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError(
-                path, "this model directory does not exist. Give a directory with config.json, the weights and the "
+                path,
+                "this model directory does not exist. Give a directory with config.json, the weights and the "
                     + "tokenizer, a fastText model's file, a name on the Hub (organisation/name), or leave --model out for the "
                     + "model inside the package")
         }
@@ -77,12 +78,15 @@ public struct ModelDirectory: Sendable, Equatable {
             let cache = HubCache(environment: environment)
             guard let snapshot = cache.snapshot(id, revision: revision) else {
                 throw InputError(
-                    id.description, "is no directory here; its revision \(revision) of the Hub "
+                    id.description,
+                    "is no directory here; its revision \(revision) of the Hub "
                         + "\(cache.absence(of: id, revision: revision)); fetch it: apus pull \(id)")
             }
             return try ModelDirectory(id, snapshot)
         case let reference:
-            guard revision == nil else { throw InputError("--revision", "is for a model of the Hub, which --model does not name") }
+            guard revision == nil else {
+                throw InputError("--revision", "is for a model of the Hub, which --model does not name")
+            }
             if case .path(let path) = reference { return try ModelDirectory(path: path) }
             return try shipped()
         }
@@ -96,7 +100,8 @@ public struct ModelDirectory: Sendable, Equatable {
         let path = Bundle.main.bundleURL.appendingPathComponent("apus_Engine.resources/Model").path
         guard FileManager.default.fileExists(atPath: path + "/config.json") else {
             throw InputError(
-                path, "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
+                path,
+                "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
                     + "executable, or give --model")
         }
         return try ModelDirectory(path: path, name: shippedName, revision: nil)

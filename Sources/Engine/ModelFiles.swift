@@ -4,7 +4,8 @@ import Foundation
 package enum ModelFiles {
     /// What the tokenizer is made of; each where the model has it.
     package static let tokenizer = [
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+        "merges.txt",
         "vocab.txt",
     ]
 
@@ -38,6 +39,7 @@ package enum ModelFiles {
         if !files.contains("config.json") { return "config.json" }
         if !weights.contains(where: files.contains) { return weights.joined(separator: " or ") }
         let tokenizers: [Set] = [["tokenizer.json"], ["vocab.json", "merges.txt"], ["vocab.txt"]]
-        return tokenizers.contains { $0.isSubset(of: files) } ? nil : "tokenizer.json, nor vocab.json and merges.txt, nor vocab.txt"
+        return tokenizers.contains { $0.isSubset(of: files) }
+            ? nil : "tokenizer.json, nor vocab.json and merges.txt, nor vocab.txt"
     }
 }

@@ -48,7 +48,9 @@ package struct TransformerModel: TextModel {
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
 
-    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding { try tokenizer.encode(text, index: index) }
+    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding {
+        try tokenizer.encode(text, index: index)
+    }
 
     package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
         session.logits(batch.map(\.ids)).map { logits in

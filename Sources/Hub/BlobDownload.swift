@@ -101,14 +101,16 @@ struct BlobDownload {
         guard let etag = response.metadata.etag else {
             throw .permanent(
                 InputError(
-                    subject, response.isWebPage()
+                    subject,
+                    response.isWebPage()
                         ? "the Hub answered with a web page; is HF_ENDPOINT right? (\(client.settings.endpoint))"
                         : "the Hub's answer has no ETag, so that the file could not be told from another"))
         }
         let digest = etag.trimmingPrefix("W/").trimmingCharacters(in: CharacterSet(charactersIn: "\""))
         guard digest == file.digest else {
             throw .permanent(
-                InputError(subject, "the Hub's answer is about \(digest), its listing about \(file.digest). Try again later"))
+                InputError(subject, "the Hub's answer is about \(digest), its listing about \(file.digest). Try again later")
+            )
         }
     }
 
@@ -116,7 +118,9 @@ struct BlobDownload {
         let found: String
         do throws(InputError) {
             // Nothing cannot be mapped.
-            found = try file.size == 0 ? [UInt8]().digest(like: file.digest) : MappedFile(path: incomplete).digest(like: file.digest)
+            found =
+                try file.size == 0
+                ? [UInt8]().digest(like: file.digest) : MappedFile(path: incomplete).digest(like: file.digest)
         } catch {
             throw .permanent(error)
         }
@@ -125,7 +129,8 @@ struct BlobDownload {
             let kind = file.digest.utf8.count == 64 ? "SHA-256" : "git SHA-1"
             throw .permanent(
                 InputError(
-                    subject, "arrived damaged: its \(kind) is \(found), the Hub says \(file.digest). It was deleted; run again"))
+                    subject,
+                    "arrived damaged: its \(kind) is \(found), the Hub says \(file.digest). It was deleted; run again"))
         }
     }
 

@@ -10,7 +10,9 @@ struct FileLock: ~Copyable {
         var hasWaited = false
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o664)
-            guard descriptor >= 0 else { throw .permanent(.init(path, "cannot be opened: \(String(cString: strerror(errno)))")) }
+            guard descriptor >= 0 else {
+                throw .permanent(.init(path, "cannot be opened: \(String(cString: strerror(errno)))"))
+            }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
                 var status = stat()
                 if fstat(descriptor, &status) == 0, status.st_nlink > 0 {

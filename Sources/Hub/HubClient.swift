@@ -51,12 +51,6 @@ struct HubClient {
         }
     }
 
-    private init(settings: HubSettings, token: String?, client: HTTPClient) {
-        self.settings = settings
-        self.token = token
-        self.client = client
-    }
-
     /// GET, redirects followed; the token goes to the Hub alone. Any status below 400 but a redirect's is handed back.
     ///
     /// - Parameters:
@@ -83,7 +77,8 @@ struct HubClient {
                 throw Self.transient(error, url)
             }
             if isHub {
-                metadata.etag = response.headers.first(name: "x-linked-etag") ?? response.headers.first(name: "etag")
+                metadata.etag =
+                    response.headers.first(name: "x-linked-etag") ?? response.headers.first(name: "etag")
                     ?? metadata.etag
                 metadata.commit = response.headers.first(name: "x-repo-commit") ?? metadata.commit
             }
@@ -131,14 +126,16 @@ struct HubClient {
         let problem: String
         switch headers.first(name: "x-error-code") {
         case "GatedRepo":
-            problem = "is gated: accept its conditions on its page at \(settings.endpoint), then give "
+            problem =
+                "is gated: accept its conditions on its page at \(settings.endpoint), then give "
                 + "\(hasToken ? "the token of the account that did, by HF_TOKEN" : "your token by HF_TOKEN")"
         case "RevisionNotFound": problem = "has no such revision; check --revision"
         case "EntryNotFound": problem = "is not in the repository"
         case _ where message?.contains("Invalid credentials") == true:
             problem = "the Hub refuses the token; check HF_TOKEN, or make a new one at \(settings.endpoint)/settings/tokens"
         case let code where code == "RepoNotFound" || status == 401 || status == 404:
-            problem = "is not at \(settings.endpoint), or private; check the name\(hasToken ? "" : ", or give a token by HF_TOKEN")"
+            problem =
+                "is not at \(settings.endpoint), or private; check the name\(hasToken ? "" : ", or give a token by HF_TOKEN")"
         default:
             problem = "\(settings.endpoint) answers with status \(status)\(message.map { ": \($0)" } ?? "")"
         }

@@ -15,7 +15,8 @@ enum HubError: Error {
         switch self {
         case .permanent(let error): error
         case .transient(let problem, _, let subject):
-            InputError(subject ?? model, "cannot be fetched: \(problem)\(tries > 1 ? " (\(tries) tries)" : ""). Try again later")
+            InputError(
+                subject ?? model, "cannot be fetched: \(problem)\(tries > 1 ? " (\(tries) tries)" : ""). Try again later")
         }
     }
 }

@@ -58,7 +58,8 @@ struct HubListing: Sendable {
             let large = entry["lfs"].flatMap { $0.isNull ? nil : $0 }
             let size = (large ?? entry)["size"]?.integer
             let digest = large.map { $0["sha256"]?.string ?? $0["oid"]?.string } ?? entry["blobId"]?.string
-            guard let size, 0...Self.maximumSize ~= size, let digest, HubCache.isHexadecimal(digest), digest.utf8.count == (large == nil ? 40 : 64)
+            guard let size, 0...Self.maximumSize ~= size, let digest, HubCache.isHexadecimal(digest),
+                digest.utf8.count == (large == nil ? 40 : 64)
             else { throw fail("the Hub's listing gives no size and hash of \(name) that could be") }
             files.append(HubFile(name: name, size: size, digest: digest))
         }

@@ -35,7 +35,8 @@ public struct HubSettings: Sendable {
         var sources = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].map { ($0, value($0) ?? "") }
         sources.append((path, FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""))
         if isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN") == true { sources = [] }
-        tokens = sources
+        tokens =
+            sources
             .map { ($0, $1.filter { !$0.isNewline }.trimmingCharacters(in: .whitespaces)) }
             .filter { !$1.isEmpty }
     }

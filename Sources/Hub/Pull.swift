@@ -36,7 +36,8 @@ public struct Pull {
         if let cached, settings.isOffline || HubCache.isCommit(revision) { return cached }
         guard !settings.isOffline else {
             throw InputError(
-                "\(id), \(revision)", "\(cache.absence(of: id, revision: revision)), and HF_HUB_OFFLINE forbids to fetch it; "
+                "\(id), \(revision)",
+                "\(cache.absence(of: id, revision: revision)), and HF_HUB_OFFLINE forbids to fetch it; "
                     + "unset that, or run apus pull \(id) first")
         }
         let tries = allowsStale && cached != nil ? 1 : Backoff.tries
@@ -96,7 +97,8 @@ public struct Pull {
         // Last, so that a name never stands for a snapshot that is not whole.
         if revision != listing.commit { try writeReference("\(folder)/refs/\(revision)", listing.commit) }
         guard let complete = cache.snapshot(id, revision: listing.commit) else {
-            throw .permanent(InputError(snapshot, "lacks files that were just fetched; did something delete them? Run again"))
+            throw .permanent(
+                InputError(snapshot, "lacks files that were just fetched; did something delete them? Run again"))
         }
         return complete
     }
@@ -116,7 +118,8 @@ public struct Pull {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
             throw .permanent(
-                InputError(directory, "cannot be made (\(error.localizedDescription)); HF_HOME names another place for the cache"))
+                InputError(
+                    directory, "cannot be made (\(error.localizedDescription)); HF_HOME names another place for the cache"))
         }
     }
 
@@ -148,7 +151,9 @@ public struct Pull {
         return text.utf8.count <= 255
             && parts.allSatisfy { part in
                 !part.isEmpty && !part.hasPrefix(".") && !part.contains("..") && !part.hasSuffix(".lock")
-                    && part.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && !"~^:?*[\\".unicodeScalars.contains($0) }
+                    && part.unicodeScalars.allSatisfy {
+                        $0.value > 0x20 && $0.value != 0x7F && !"~^:?*[\\".unicodeScalars.contains($0)
+                    }
             }
     }
 }

@@ -68,7 +68,9 @@ public struct ApusServer: Sendable {
             rows.append(.init(model + "/ready", get: inference.modelReady))
             rows.append(.init(model + "/infer", post: inference.infer))
         }
-        for path in Pages.paths { rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil)) }
+        for path in Pages.paths {
+            rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
+        }
         routes = RouteTable(rows)
         self.metrics = metrics
     }

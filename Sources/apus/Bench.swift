@@ -42,7 +42,9 @@ struct Bench: AsyncParsableCommand {
             throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
         }
         guard 1...8192 ~= batch else { throw ValidationError("--batch must be from 1 to 8192, not \(batch).") }
-        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds must be from 0 to 3600, not \(seconds).") }
+        guard seconds > 0, seconds <= 3600 else {
+            throw ValidationError("--seconds must be from 0 to 3600, not \(seconds).")
+        }
         if backend == .openblas, precision.values != [.f32] {
             throw ValidationError("--backend openblas has no int8 products; add --precision f32.")
         }

@@ -62,11 +62,14 @@ struct Compare: AsyncParsableCommand {
         let (status, output) = try ChildProcess.run(arguments, environment: environment)
         guard status <= 128 else {
             throw InputError(
-                "\(directory.name), \(precision.rawValue)", "its process was ended by signal \(status - 128)"
+                "\(directory.name), \(precision.rawValue)",
+                "its process was ended by signal \(status - 128)"
                     + (status == 128 + SIGKILL ? "; was there too little memory?" : ""))
         }
         guard status == 0 else { throw ExitCode(status) }  // it has said why
-        guard let row = ComparisonRow(message: output) else { throw InputError("apus compare", "a row's process gave no row") }
+        guard let row = ComparisonRow(message: output) else {
+            throw InputError("apus compare", "a row's process gave no row")
+        }
         return row
     }
 
@@ -78,12 +81,14 @@ struct Compare: AsyncParsableCommand {
         var lines = [
             "\(ProcessorName.current), \(isa); \(data.dataset), \(data.split): \(rows[0].predicted.count) texts",
             "",
-            pad("model") + "  precision  threads  accuracy  macro recall  agreement    p50 ms    texts/s  disk MB  memory MB  start ms",
+            pad("model")
+                + "  precision  threads  accuracy  macro recall  agreement    p50 ms    texts/s  disk MB  memory MB  start ms",
         ]
         for (row, name) in zip(rows, names) {
             func figure(_ path: String) -> Double { row.figure(path) ?? .nan }
             let numbers = String(
-                format: "  %7.0f  %7.2f %%     %7.2f %%  %7.2f %%  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f", figure("threads"), 100 * figure("accuracy"),
+                format: "  %7.0f  %7.2f %%     %7.2f %%  %7.2f %%  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f", figure("threads"),
+                100 * figure("accuracy"),
                 100 * figure("macro_recall"), 100 * row.agreement(with: rows[0]), figure("latency_ms.p50"),
                 figure("texts_per_second"), figure("weights_bytes") / 1e6, figure("peak_memory_bytes") / 1e6,
                 figure("cold_start_ms"))

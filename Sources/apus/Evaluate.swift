@@ -47,7 +47,8 @@ struct Evaluate: AsyncParsableCommand {
         }
         if gate.needsReference, referenceModel == nil, referencePrecision == nil {
             throw ValidationError(
-                "--max-accuracy-drop and --min-agreement compare with a reference; add --reference-precision or --reference-model.")
+                "--max-accuracy-drop and --min-agreement compare with a reference; add --reference-precision or --reference-model."
+            )
         }
     }
 
@@ -99,7 +100,8 @@ struct Evaluate: AsyncParsableCommand {
                 || reference.backend != classifier.backend
         else {
             throw InputError(
-                "the reference", "is the model itself, \(directory.name) in \(reference.precision.rawValue), which agrees with itself "
+                "the reference",
+                "is the model itself, \(directory.name) in \(reference.precision.rawValue), which agrees with itself "
                     + "in all; give another --reference-precision or --reference-model")
         }
         return reference
@@ -113,7 +115,9 @@ struct Evaluate: AsyncParsableCommand {
         func interval(_ range: ClosedRange<Double>) -> String {
             String(format: "(95 %% interval %.2f to %.2f %%)", 100 * range.lowerBound, 100 * range.upperBound)
         }
-        func pad(_ label: String, _ width: Int) -> String { label + String(repeating: " ", count: max(0, width - label.count)) }
+        func pad(_ label: String, _ width: Int) -> String {
+            label + String(repeating: " ", count: max(0, width - label.count))
+        }
         var lines = [
             "model          \(evaluation.model.printable) (\(evaluation.architecture), \(evaluation.precision), \(evaluation.isa), "
                 + "\(evaluation.threads) threads)",
@@ -130,7 +134,8 @@ struct Evaluate: AsyncParsableCommand {
                 "reference      \(comparison.model.printable), \(comparison.precision): accuracy\(percent(comparison.accuracy))",
                 "accuracy lost \(percent(comparison.accuracyDrop))   \(interval(comparison.dropInterval))",
                 "same labels   \(percent(comparison.agreement))"
-                    + (comparison.largestLogitDifference.map { String(format: "   (logits differ by %.4f at most)", $0) } ?? ""),
+                    + (comparison.largestLogitDifference.map { String(format: "   (logits differ by %.4f at most)", $0) }
+                        ?? ""),
             ]
         }
         lines += [

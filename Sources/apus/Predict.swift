@@ -16,13 +16,16 @@ struct Predict: AsyncParsableCommand {
     func run() async throws {
         let classifier = try await model.classifier()
         let output = PredictionWriter(
-            format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits)
+            format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits
+        )
         var isFirst = true
         try input.forEachChunk("predict") { records, columns in
             let (predictions, error) = try input.results(of: records) { try classifier.predict($0.map(\.text)) }
             var bytes = isFirst ? output.header(columns: columns) : []
             isFirst = false
-            for (record, prediction) in zip(records, predictions) { bytes += output.line(record, prediction, columns: columns) }
+            for (record, prediction) in zip(records, predictions) {
+                bytes += output.line(record, prediction, columns: columns)
+            }
             try StandardOutput.write(bytes)
             if let error { throw error }
         }
@@ -80,7 +83,8 @@ struct PredictionWriter {
         let quoted = cells.map { cell in
             let needsQuotes = cell.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
             guard needsQuotes else { return cell }
-            return "\"" + String(String.UnicodeScalarView(cell.unicodeScalars.flatMap { $0 == "\"" ? [$0, $0] : [$0] })) + "\""
+            return "\"" + String(String.UnicodeScalarView(cell.unicodeScalars.flatMap { $0 == "\"" ? [$0, $0] : [$0] }))
+                + "\""
         }
         return Array((quoted.joined(separator: ",") + "\n").utf8)
     }

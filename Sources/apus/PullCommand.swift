@@ -19,7 +19,8 @@ struct PullCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let id = HubID(id) else {
-            throw InputError(id, "is no name on the Hub; it must be like organisation/name, of letters, digits, \"-\", \"_\" and \".\"")
+            throw InputError(
+                id, "is no name on the Hub; it must be like organisation/name, of letters, digits, \"-\", \"_\" and \".\"")
         }
         let snapshot = try await Pulling.snapshot(of: id, revision: revision, allowsStale: false)
         try StandardOutput.write(Array("\(snapshot.path)\n".utf8))

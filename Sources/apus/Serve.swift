@@ -23,7 +23,9 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Opens the port without the self-test.")
     var noSelfTest = false
 
-    @Flag(help: "Refuses to start where the model directory's evaluation_report.json tells of no passed gate for these weights.")
+    @Flag(
+        help:
+            "Refuses to start where the model directory's evaluation_report.json tells of no passed gate for these weights.")
     var requireGate = false
 
     func validate() throws {
@@ -47,7 +49,8 @@ struct Serve: AsyncParsableCommand {
         if !(try settings.flag(noSelfTest, "--no-self-test")) {
             let selfTest = try await SelfTest(classifier: classifier, options: options).run()
             if !selfTest.failures.isEmpty {
-                StandardError.write(selfTest.failures.map { "apus: the self-test failed: \($0.name): \($0.failure ?? "")\n" }.joined())
+                StandardError.write(
+                    selfTest.failures.map { "apus: the self-test failed: \($0.name): \($0.failure ?? "")\n" }.joined())
                 throw ExitCode(1)
             }
             report = selfTest

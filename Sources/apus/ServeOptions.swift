@@ -34,7 +34,8 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "Seconds for what was accepted, after SIGTERM (default: 20).")
     var gracePeriod: Double?
 
-    @Option(help: "What clients must send as \"Authorization: Bearer KEY\"; better given as APUS_API_KEY, which no ps shows.")
+    @Option(
+        help: "What clients must send as \"Authorization: Bearer KEY\"; better given as APUS_API_KEY, which no ps shows.")
     var apiKey: String?
 
     @Flag(help: "Asks for the API key on /metrics and the pages too.")
@@ -66,7 +67,9 @@ struct ServeOptions: ParsableArguments {
         // Where only the queue is made short, requests have to fit into it.
         options.limits.clientBatch = min(options.limits.clientBatch, options.limits.queuedTexts)
         try settings.set(&options.limits.clientBatch, maxClientBatch, "--max-client-batch", 1...1_000_000)
-        if let tokens = try settings.value(maxBatchTokens, "--max-batch-tokens", 1...1 << 20) { options.limits.batchTokens = tokens }
+        if let tokens = try settings.value(maxBatchTokens, "--max-batch-tokens", 1...1 << 20) {
+            options.limits.batchTokens = tokens
+        }
         try settings.set(&options.limits.connections, maxConnections, "--max-connections", 1...1_000_000)
         try settings.set(&options.limits.requestTimeout, requestTimeout, "--request-timeout")
         try settings.set(&options.limits.readTimeout, readTimeout, "--read-timeout")
@@ -78,7 +81,8 @@ struct ServeOptions: ParsableArguments {
         try settings.set(&options.drift.minimumSamples, driftMinSamples, "--drift-min-samples", 1...10_000_000)
         guard options.drift.minimumSamples <= options.drift.samples else {
             throw InputError(
-                "--drift-min-samples", "is \(options.drift.minimumSamples), more than --drift-window's \(options.drift.samples)")
+                "--drift-min-samples",
+                "is \(options.drift.minimumSamples), more than --drift-window's \(options.drift.samples)")
         }
         try settings.requireNonempty("--api-key")
         options.access.apiKey = try settings.text(apiKey, "--api-key")
@@ -87,7 +91,8 @@ struct ServeOptions: ParsableArguments {
             !key.allSatisfy({ 0x20...0x7E ~= $0 }) || key.first == 0x20 || key.last == 0x20
         {
             throw InputError(
-                "--api-key", "has a line end or another character that no HTTP header can hold, or a space around it; take it out")
+                "--api-key",
+                "has a line end or another character that no HTTP header can hold, or a space around it; take it out")
         }
         options.access.allowedOrigin = try settings.text(corsAllowOrigin, "--cors-allow-origin")
         options.access.protectsEverything = try settings.flag(apiKeyEverywhere, "--api-key-everywhere")
@@ -109,4 +114,6 @@ struct ServeOptions: ParsableArguments {
 }
 
 extension LineLogHandler.Format: ExpressibleByArgument {}
+// The command line is the whole program: nobody else can declare it here.
+// swift-format-ignore: AvoidRetroactiveConformances
 extension Logger.Level: @retroactive ExpressibleByArgument {}

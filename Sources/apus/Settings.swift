@@ -23,7 +23,8 @@ struct Settings {
             (place, value) = (option, given)
         } else if let variable = variable(option) {
             guard let number = Number(variable.value) else {
-                throw InputError(variable.name, "is \"\(variable.value)\", not a number from \(range.lowerBound) to \(range.upperBound)")
+                throw InputError(
+                    variable.name, "is \"\(variable.value)\", not a number from \(range.lowerBound) to \(range.upperBound)")
             }
             (place, value) = (variable.name, number)
         } else {

@@ -18,7 +18,8 @@ struct TextInput: ParsableArguments {
     func validate() throws {
         if !texts.isEmpty, input != nil { throw ValidationError("Give texts or --input, not both.") }
         if ["label", "score", "scores", "logits"].contains(textField) || textField.hasPrefix("score_") {
-            throw ValidationError("--text-field \(textField) is the name of a field that is written; rename it in the input.")
+            throw ValidationError(
+                "--text-field \(textField) is the name of a field that is written; rename it in the input.")
         }
     }
 
@@ -73,7 +74,8 @@ struct TextInput: ParsableArguments {
 
     /// Says which of the input's texts it was that could not be taken.
     private func locate(_ error: TextError, in records: [Record]) -> InputError {
-        let place = texts.isEmpty ? "\(input ?? "standard input"), line \(records[error.index].line)" : "text \(error.index + 1)"
+        let place =
+            texts.isEmpty ? "\(input ?? "standard input"), line \(records[error.index].line)" : "text \(error.index + 1)"
         return InputError(place, "the text \(error.problem)")
     }
 }

@@ -76,7 +76,10 @@ extension Pipe {
         let command = try Command(
             "predict", "--input", "-", "--input-format", "csv", "--text-field", "tweet", input: Array(input.utf8))
         #expect(command.status == 0)
-        #expect(command.output.hasPrefix("id,tweet,label,score,score_negative,score_neutral,score_positive\n7,\"I love \"\"this\"\",\nreally\",positive,0."))
+        #expect(
+            command.output.hasPrefix(
+                "id,tweet,label,score,score_negative,score_neutral,score_positive\n7,\"I love \"\"this\"\",\nreally\",positive,0."
+            ))
     }
 
     @Test func `a CSV file without rows gives the header alone`() throws {
@@ -115,9 +118,11 @@ extension Pipe {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let rows = ["I love it,positive", "I hate it,negative", "Monday at noon,neutral", "so good,negative"]
-        try ("text,label\n" + rows.joined(separator: "\n") + "\n").write(toFile: folder + "/data.csv", atomically: true, encoding: .utf8)
+        try ("text,label\n" + rows.joined(separator: "\n") + "\n").write(
+            toFile: folder + "/data.csv", atomically: true, encoding: .utf8)
 
-        let passed = try Command("evaluate", "--dataset", folder + "/data.csv", "--min-accuracy", "0.6", "--report", folder + "/report.json")
+        let passed = try Command(
+            "evaluate", "--dataset", folder + "/data.csv", "--min-accuracy", "0.6", "--report", folder + "/report.json")
         #expect(passed.status == 0, "\(passed.errors)")
         let report = try json(try String(contentsOfFile: folder + "/report.json", encoding: .utf8))
         #expect(report["accuracy"] == .number(0.75) && report["examples"] == 4)
@@ -150,7 +155,8 @@ extension Pipe {
     @Test func `bad texts on standard input are one line and exit code 2, after the answers before them`() throws {
         let invalid = try Command("predict", input: Array("fine\n".utf8) + [0x61, 0xFF, 0x0A])
         #expect(invalid.status == 2)
-        #expect(invalid.errors == "apus: standard input, line 2: is not valid UTF-8; convert the file, for example with iconv\n")
+        #expect(
+            invalid.errors == "apus: standard input, line 2: is not valid UTF-8; convert the file, for example with iconv\n")
         #expect(invalid.output.hasSuffix("\tfine\n"))
         let long = try Command("predict", input: [UInt8](repeating: 0x61, count: 1_000_000))
         #expect(long.status == 2)
@@ -167,7 +173,8 @@ extension Pipe {
 
     @Test func `a wrong use is exit code 64`() throws {
         for arguments in [
-            ["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"], ["serve", "--port", "70000"],
+            ["fly"], ["predict", "--threads", "0"], ["predict", "--input", "x", "text"], ["evaluate"],
+            ["serve", "--port", "70000"],
             ["predict", "--text-field", "label", "a"], ["predict", "--precision", "int4", "a"],
             ["predict", "--backend", "openblas", "--precision", "int8", "a"], ["bench", "--threads", "0"],
             ["bench", "--lengths", "8,,9"], ["bench", "--backend", "openblas"], ["bench", "--seconds", "0"],
@@ -200,7 +207,8 @@ extension Pipe {
         let path = NSTemporaryDirectory() + "apus-" + UUID().uuidString + ".json"
         defer { try? FileManager.default.removeItem(atPath: path) }
         let command = try Command(
-            "bench", "--lengths", "4,9", "--threads", "1,2", "--batch", "3", "--seconds", "0.01", "--products", "--report", path)
+            "bench", "--lengths", "4,9", "--threads", "1,2", "--batch", "3", "--seconds", "0.01", "--products", "--report",
+            path)
         #expect(command.status == 0, "\(command.errors)")
         #expect(command.errors.isEmpty, "no progress bar in a pipe")
         let report = try json(try String(contentsOfFile: path, encoding: .utf8))
@@ -249,30 +257,42 @@ extension Pipe {
         #expect(lines.last?.contains("checks passed in") == true)
     }
 
-    @Test(arguments: [
-        (["--max-queue", "0"], [:], "--max-queue: must be from 1 to 10000000, not 0"),
-        ([], ["APUS_MAX_QUEUE": "many"], "APUS_MAX_QUEUE: is \"many\", not a number from 1 to 10000000"),
-        ([], ["APUS_REQUEST_TIMEOUT": "-1"], "APUS_REQUEST_TIMEOUT: must be from 0.001 to"),
-        (["--log-level", "info"], ["APUS_PORT": "99999"], "APUS_PORT: must be from 0 to 65535, not 99999"),
-        ([], ["APUS_LOG_FORMAT": "xml"], "APUS_LOG_FORMAT: is \"xml\"; it must be one of text, json"),
-        ([], ["APUS_API_KEY_EVERYWHERE": "true"], "--api-key-everywhere: protects nothing without --api-key"),
-        ([], ["APUS_API_KEY_EVERYWHERE": "perhaps"], "APUS_API_KEY_EVERYWHERE: is \"perhaps\"; it must be true or false"),
-        (["--api-key", ""], [:], "--api-key: is empty"),
-        ([], ["APUS_API_KEY": ""], "APUS_API_KEY: is empty"),
-        ([], ["APUS_API_KEY": "secret\n"], "--api-key: has a line end or another character that no HTTP header can hold"),
-        ([], ["APUS_THREADS": "0"], "APUS_THREADS: must be from 1 to 1024, not 0"),
-        ([], ["APUS_PRECISION": "int4"], "APUS_PRECISION: is \"int4\"; it must be one of"),
-        (["--drift-window", "100", "--drift-min-samples", "200"], [:], "--drift-min-samples: is 200, more than --drift-window's 100"),
-        (["--max-batch-tokens", "5000"], [:], "--max-batch-tokens: is 5000; a pass of this model takes 1024 at most"),
-        (["--max-client-batch", "2000"], [:], "--max-client-batch: is 2000, more than the queue's 1024"),
-    ] as [([String], [String: String], String)])
+    @Test(
+        arguments: [
+            (["--max-queue", "0"], [:], "--max-queue: must be from 1 to 10000000, not 0"),
+            ([], ["APUS_MAX_QUEUE": "many"], "APUS_MAX_QUEUE: is \"many\", not a number from 1 to 10000000"),
+            ([], ["APUS_REQUEST_TIMEOUT": "-1"], "APUS_REQUEST_TIMEOUT: must be from 0.001 to"),
+            (["--log-level", "info"], ["APUS_PORT": "99999"], "APUS_PORT: must be from 0 to 65535, not 99999"),
+            ([], ["APUS_LOG_FORMAT": "xml"], "APUS_LOG_FORMAT: is \"xml\"; it must be one of text, json"),
+            ([], ["APUS_API_KEY_EVERYWHERE": "true"], "--api-key-everywhere: protects nothing without --api-key"),
+            (
+                [], ["APUS_API_KEY_EVERYWHERE": "perhaps"],
+                "APUS_API_KEY_EVERYWHERE: is \"perhaps\"; it must be true or false"
+            ),
+            (["--api-key", ""], [:], "--api-key: is empty"),
+            ([], ["APUS_API_KEY": ""], "APUS_API_KEY: is empty"),
+            (
+                [], ["APUS_API_KEY": "secret\n"],
+                "--api-key: has a line end or another character that no HTTP header can hold"
+            ),
+            ([], ["APUS_THREADS": "0"], "APUS_THREADS: must be from 1 to 1024, not 0"),
+            ([], ["APUS_PRECISION": "int4"], "APUS_PRECISION: is \"int4\"; it must be one of"),
+            (
+                ["--drift-window", "100", "--drift-min-samples", "200"], [:],
+                "--drift-min-samples: is 200, more than --drift-window's 100"
+            ),
+            (["--max-batch-tokens", "5000"], [:], "--max-batch-tokens: is 5000; a pass of this model takes 1024 at most"),
+            (["--max-client-batch", "2000"], [:], "--max-client-batch: is 2000, more than the queue's 1024"),
+        ] as [([String], [String: String], String)])
     func `a server's setting that is wrong is named with its place and its limit`(
         _ options: [String], _ environment: [String: String], _ expected: String
     ) throws {
         let port = environment["APUS_PORT"] == nil ? ["--port", "0"] : []
         let command = try Command(["serve"] + port + options, environment: environment)
         #expect(command.status == 2)
-        #expect(command.errors.hasPrefix("apus: \(expected)") && command.errors.split(separator: "\n").count == 1, "\(command.errors)")
+        #expect(
+            command.errors.hasPrefix("apus: \(expected)") && command.errors.split(separator: "\n").count == 1,
+            "\(command.errors)")
     }
 
     @Test func `evaluate writes the profile that a server compares with`() throws {
@@ -304,11 +324,16 @@ extension Pipe {
         let port = try #require(log.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/)).1
         let curl = Process()
         curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        curl.arguments = ["curl", "-s", "-H", "Content-Type: application/json", "-d", #"{"text":"I love MLOps"}"#, "http://127.0.0.1:\(port)/predict"]
+        curl.arguments = [
+            "curl", "-s", "-H", "Content-Type: application/json", "-d", #"{"text":"I love MLOps"}"#,
+            "http://127.0.0.1:\(port)/predict",
+        ]
         let output = Pipe()
         curl.standardOutput = output
         try curl.run()
-        #expect(try json(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))["label"] == "positive")
+        #expect(
+            try json(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))["label"]
+                == "positive")
         let second = try Command("serve", "--port", "\(port)")
         #expect(second.status == 2)
         #expect(second.errors.contains("127.0.0.1:\(port): cannot be listened on"), "\(second.errors)")

@@ -1,6 +1,5 @@
-import Testing
-
 import Engine
+import Testing
 
 @Suite struct BatchSplitTests {
     private func texts(_ lengths: [Int]) -> [[Int]] { lengths.map { Array(repeating: 7, count: $0) } }

@@ -13,7 +13,8 @@ import Testing
 
     /// A safetensors file with this header and so many data bytes.
     private func safetensors(_ header: String, data: Int) -> [UInt8] {
-        withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian, Array.init) + Array(header.utf8) + [UInt8](repeating: 0, count: data)
+        withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian, Array.init) + Array(header.utf8)
+            + [UInt8](repeating: 0, count: data)
     }
 
     @Test(arguments: [
@@ -21,19 +22,25 @@ import Testing
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8, "outside the file's 8 data bytes"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}"#, 8, "outside the file's 8 data bytes"),
         (#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8, "has 8 bytes; shape [3] in F32 needs 12"),
-        (#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#, 0, "a shape that is not a list of sizes"),
+        (
+            #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#, 0,
+            "a shape that is not a list of sizes"
+        ),
         (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}}"#, 8, "a shape that is not a list of sizes"),
         (
-            #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, 12,
+            #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+            12,
             "tensor \"b\" overlaps"
         ),
         (
-            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#, 12,
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
+            12,
             "has 4 bytes before tensor \"b\" that belong to none"
         ),
         (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 8, "has 4 bytes behind the last tensor"),
         (
-            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8,
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+            8,
             "stands twice in the header"
         ),
         (#"{"a":{"dtype":"F8_E5M2","shape":[4],"data_offsets":[0,4]}}"#, 4, "has dtype F8_E5M2; supported are"),
@@ -68,7 +75,8 @@ import Testing
         for _ in 0..<200 {
             var damaged = whole
             for _ in 0..<Int.random(in: 1...3, using: &generator) {
-                damaged[Int.random(in: 0..<min(whole.count, 2500), using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+                damaged[Int.random(in: 0..<min(whole.count, 2500), using: &generator)] = UInt8.random(
+                    in: 0...255, using: &generator)
             }
             try directory.write(damaged, to: "model.safetensors")
             _ = try load(directory)
@@ -101,12 +109,15 @@ import Testing
 
     /// A zip file of one stored entry, `archive/data.pkl`.
     private func archive(pickle: [UInt8]) -> [UInt8] {
-        func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] { withUnsafeBytes(of: value.littleEndian, Array.init) }
+        func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+            withUnsafeBytes(of: value.littleEndian, Array.init)
+        }
         let name = Array("archive/data.pkl".utf8)
         let size = bytes(UInt32(pickle.count)) + bytes(UInt32(pickle.count)) + bytes(UInt16(name.count)) + bytes(UInt16(0))
         let fixed = bytes(UInt16(20)) + bytes(UInt16(0)) + bytes(UInt16(0)) + bytes(UInt32(0)) + bytes(UInt32(0))
         let local = bytes(UInt32(0x0403_4b50)) + fixed + size + name + pickle
-        let central = bytes(UInt32(0x0201_4b50)) + bytes(UInt16(20)) + fixed + size + bytes(UInt16(0)) + bytes(UInt16(0))
+        let central =
+            bytes(UInt32(0x0201_4b50)) + bytes(UInt16(20)) + fixed + size + bytes(UInt16(0)) + bytes(UInt16(0))
             + bytes(UInt16(0)) + bytes(UInt32(0)) + bytes(UInt32(0)) + name
         return local + central + bytes(UInt32(0x0605_4b50)) + bytes(UInt32(0)) + bytes(UInt16(1)) + bytes(UInt16(1))
             + bytes(UInt32(central.count)) + bytes(UInt32(local.count)) + bytes(UInt16(0))
@@ -120,8 +131,10 @@ import Testing
 
     @Test func `a pickle that would run a command is refused by the command's name`() throws {
         // pickle.dumps of an object whose __reduce__ gives (os.system, ("touch /tmp/apus-owned",)), protocol 2.
-        let classic = Array("\u{2}cposix\nsystem\nq\u{0}X\u{15}\u{0}\u{0}\u{0}touch /tmp/apus-ownedq\u{1}\u{2}q\u{2}Rq\u{3}.".utf8)
-        #expect(try load(pickle: [0x80] + classic).contains("its pickle names posix.system, which a state dict does not need"))
+        let classic = Array(
+            "\u{2}cposix\nsystem\nq\u{0}X\u{15}\u{0}\u{0}\u{0}touch /tmp/apus-ownedq\u{1}\u{2}q\u{2}Rq\u{3}.".utf8)
+        #expect(
+            try load(pickle: [0x80] + classic).contains("its pickle names posix.system, which a state dict does not need"))
         #expect(try load(pickle: [0x80, 2] + Array("cos\nsystem\n.".utf8)).contains("its pickle names os.system"))
         #expect(try load(pickle: [0x80, 2] + Array("cbuiltins\neval\n.".utf8)).contains("its pickle names builtins.eval"))
         #expect(!FileManager.default.fileExists(atPath: "/tmp/apus-owned"))
@@ -129,18 +142,20 @@ import Testing
         #expect(try load(pickle: stackGlobal).contains("its pickle names os.system"))
     }
 
-    @Test(arguments: [
-        ([0x80, 2, 0x7D], "its pickle is truncated"),  // } and no end
-        ([0x80, 2, 0x2E], "its pickle is damaged"),  // STOP on an empty stack
-        ([0x80, 1, 0x2E], "uses pickle protocol 1"),
-        ([0x80, 2, 0x4E, 0x2E], "does not hold a state dict"),  // None
-        ([0x80, 2, 0x69], "pickle opcode 0x69 at byte 2"),  // INST
-        ([0x80, 2, 0x7D, 0x4B, 1, 0x4B, 2, 0x73, 0x2E], "its state dict holds something else than named tensors"),  // {1: 2}
-        ([0x80, 2, 0x5D, 0x71, 0, 0x68, 0, 0x61, 0x2E], "its pickle is damaged"),  // a list put into itself
-        ([0x80, 2, 0x58, 0xFF, 0xFF, 0xFF, 0xFF], "its pickle is truncated"),  // a string of 4 GB
-        ([0x80, 2, 0x75], "its pickle is damaged"),  // SETITEMS without a mark
-        ([0x80, 2, 0x68, 9, 0x2E], "its pickle is damaged"),  // a memo that was never made
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0x80, 2, 0x7D], "its pickle is truncated"),  // } and no end
+            ([0x80, 2, 0x2E], "its pickle is damaged"),  // STOP on an empty stack
+            ([0x80, 1, 0x2E], "uses pickle protocol 1"),
+            ([0x80, 2, 0x4E, 0x2E], "does not hold a state dict"),  // None
+            ([0x80, 2, 0x69], "pickle opcode 0x69 at byte 2"),  // INST
+            // {1: 2}
+            ([0x80, 2, 0x7D, 0x4B, 1, 0x4B, 2, 0x73, 0x2E], "its state dict holds something else than named tensors"),
+            ([0x80, 2, 0x5D, 0x71, 0, 0x68, 0, 0x61, 0x2E], "its pickle is damaged"),  // a list put into itself
+            ([0x80, 2, 0x58, 0xFF, 0xFF, 0xFF, 0xFF], "its pickle is truncated"),  // a string of 4 GB
+            ([0x80, 2, 0x75], "its pickle is damaged"),  // SETITEMS without a mark
+            ([0x80, 2, 0x68, 9, 0x2E], "its pickle is damaged"),  // a memo that was never made
+        ] as [([UInt8], String)])
     func `a pickle that is no state dict is refused`(_ pickle: [UInt8], _ expected: String) throws {
         #expect(try load(pickle: pickle).contains(expected))
     }
@@ -150,7 +165,9 @@ import Testing
         #expect(try load(pickle: tuples).contains("nests deeper than 32 levels"))
         // Lists made first and put into each other from the outside in: [], memo 0, [], memo 1, …
         var lists: [UInt8] = [0x80, 2]
-        for index in UInt32(0)..<100_000 { lists += [0x5D, 0x72] + withUnsafeBytes(of: index.littleEndian, Array.init) + [0x30] }
+        for index in UInt32(0)..<100_000 {
+            lists += [0x5D, 0x72] + withUnsafeBytes(of: index.littleEndian, Array.init) + [0x30]
+        }
         #expect(try load(pickle: lists + [0x2E]).hasPrefix("pytorch_model.bin: "))
     }
 
@@ -188,24 +205,25 @@ import Testing
         #expect(try load(directory).hasPrefix("config.json: has no \"architectures\""))
     }
 
-    @Test(arguments: [
-        ("hidden_act", "relu", "hidden_act \"relu\" is not supported"),
-        ("position_embedding_type", "relative_key", "position_embedding_type \"relative_key\" is not supported"),
-        ("problem_type", "multi_label_classification", "problem_type \"multi_label_classification\" is not supported"),
-        ("is_decoder", true, "is_decoder true is not supported"),
-        ("hidden_size", 0, "hidden_size must be a whole number from 1"),
-        ("hidden_size", .number(1e30), "hidden_size must be a whole number from 1"),
-        ("hidden_size", "32", "hidden_size must be a whole number from 1"),
-        ("num_attention_heads", 5, "hidden_size 32 is not a multiple of num_attention_heads 5"),
-        ("vocab_size", nil, "has no \"vocab_size\""),
-        ("layer_norm_eps", 0, "layer_norm_eps must be a number between 0 and 1"),
-        ("pad_token_id", 10_000, "pad_token_id must be an id below vocab_size"),
-        ("id2label", ["0": "a", "2": "b"], "id2label must map"),
-        ("id2label", ["0": "a", "1": "a"], "id2label must map"),
-        ("id2label", [:], "id2label must map"), ("type_vocab_size", -1, "type_vocab_size must be a whole number from 1"),
-        ("text_preparation", "upper", "text preparation \"upper\" is unknown"),
-        ("quantization_config", ["quant_method": "gptq"], "quantization_config gptq is not supported"),
-    ] as [(String, JSONValue?, String)])
+    @Test(
+        arguments: [
+            ("hidden_act", "relu", "hidden_act \"relu\" is not supported"),
+            ("position_embedding_type", "relative_key", "position_embedding_type \"relative_key\" is not supported"),
+            ("problem_type", "multi_label_classification", "problem_type \"multi_label_classification\" is not supported"),
+            ("is_decoder", true, "is_decoder true is not supported"),
+            ("hidden_size", 0, "hidden_size must be a whole number from 1"),
+            ("hidden_size", .number(1e30), "hidden_size must be a whole number from 1"),
+            ("hidden_size", "32", "hidden_size must be a whole number from 1"),
+            ("num_attention_heads", 5, "hidden_size 32 is not a multiple of num_attention_heads 5"),
+            ("vocab_size", nil, "has no \"vocab_size\""),
+            ("layer_norm_eps", 0, "layer_norm_eps must be a number between 0 and 1"),
+            ("pad_token_id", 10_000, "pad_token_id must be an id below vocab_size"),
+            ("id2label", ["0": "a", "2": "b"], "id2label must map"),
+            ("id2label", ["0": "a", "1": "a"], "id2label must map"),
+            ("id2label", [:], "id2label must map"), ("type_vocab_size", -1, "type_vocab_size must be a whole number from 1"),
+            ("text_preparation", "upper", "text preparation \"upper\" is unknown"),
+            ("quantization_config", ["quant_method": "gptq"], "quantization_config gptq is not supported"),
+        ] as [(String, JSONValue?, String)])
     func `a setting that is not supported is named`(_ name: String, _ value: JSONValue?, _ expected: String) throws {
         let directory = try TemporaryDirectory(model: "bert-tiny")
         try directory.setConfig(name, value)
@@ -232,13 +250,17 @@ import Testing
     }
 
     @Test func `a directory that is missing, a file, or without its files is named`() throws {
-        #expect(message { _ = try ModelDirectory(path: "/nonexistent/model") }.hasPrefix("/nonexistent/model: this model directory does not exist"))
+        #expect(
+            message { _ = try ModelDirectory(path: "/nonexistent/model") }.hasPrefix(
+                "/nonexistent/model: this model directory does not exist"))
         #expect(message { _ = try Classifier(model: #filePath) }.contains("does not begin as a fastText model does"))
         let directory = try TemporaryDirectory(model: "bert-tiny")
         try directory.remove("model.safetensors")
         #expect(try load(directory).hasSuffix("has no weights: neither model.safetensors nor pytorch_model.bin"))
         try directory.remove("config.json")
-        #expect(message { _ = try ModelDirectory(path: directory.path) }.contains("has no config.json, so it is not a model directory"))
+        #expect(
+            message { _ = try ModelDirectory(path: directory.path) }.contains(
+                "has no config.json, so it is not a model directory"))
     }
 
     @Test func `weights that are not numbers are an error, not a label`() throws {
@@ -259,7 +281,8 @@ import Testing
         #expect(StoredMatrix.halfToFloat(0xFC00) == -.infinity)
         #expect(StoredMatrix.halfToFloat(0x7E00).isNaN)
         for bits in UInt16(0x0400)..<0x7C00 {  // all positive normal ones, by the definition
-            let expected = Float(1 + Double(bits & 0x3FF) / 1024) * Float(sign: .plus, exponent: Int(bits >> 10) - 15, significand: 1)
+            let expected =
+                Float(1 + Double(bits & 0x3FF) / 1024) * Float(sign: .plus, exponent: Int(bits >> 10) - 15, significand: 1)
             #expect(StoredMatrix.halfToFloat(bits) == expected)
         }
     }

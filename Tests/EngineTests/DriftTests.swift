@@ -1,17 +1,20 @@
+import Engine
 import Foundation
 import Testing
-
-import Engine
 
 @Suite struct ReferenceProfileTests {
     /// Expected: scipy.spatial.distance.jensenshannon(p, q, 2) and sum((p - q) * log(p / q)) with
     /// p = (counts + 0.5) / (sum + 0.5 * bins).
-    @Test(arguments: [
-        ([10, 20, 30], [12, 18, 33], 0.01099594645063955, 0.04451314416068497),
-        ([0, 0, 100], [50, 30, 20], 4.741486394833929, 0.7553795573518851),
-        ([5, 5], [5000, 5000], 0.0, 0.0),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 0], [200, 200, 200, 200, 200, 200, 200, 200, 200, 200], 0.46193007964236077, 0.27475206917850437),
-    ] as [([Int], [Int], Double, Double)])
+    @Test(
+        arguments: [
+            ([10, 20, 30], [12, 18, 33], 0.01099594645063955, 0.04451314416068497),
+            ([0, 0, 100], [50, 30, 20], 4.741486394833929, 0.7553795573518851),
+            ([5, 5], [5000, 5000], 0.0, 0.0),
+            (
+                [1, 2, 3, 4, 5, 6, 7, 8, 9, 0], [200, 200, 200, 200, 200, 200, 200, 200, 200, 200], 0.46193007964236077,
+                0.27475206917850437
+            ),
+        ] as [([Int], [Int], Double, Double)])
     func `figures equal SciPy's`(_ live: [Int], _ reference: [Int], _ index: Double, _ distance: Double) {
         let (live, reference) = (Distribution(counts: live), Distribution(counts: reference))
         #expect(abs(live.stabilityIndex(against: reference) - index) < 1e-12)
@@ -45,7 +48,8 @@ import Engine
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try "{}".write(toFile: folder + "/config.json", atomically: true, encoding: .utf8)
         try text.write(toFile: folder + "/reference_profile.json", atomically: true, encoding: .utf8)
-        return try ReferenceProfile(directory: try ModelDirectory(path: folder), labels: ["negative", "neutral", "positive"])
+        return try ReferenceProfile(
+            directory: try ModelDirectory(path: folder), labels: ["negative", "neutral", "positive"])
     }
 
     @Test func `a profile is written and read back as it was`() throws {
@@ -61,7 +65,10 @@ import Engine
         (valid.replacing("\"texts\":4", with: "\"texts\":0"), "\"texts\" is not a whole number from 1"),
         (valid.replacing("\"texts\":4", with: "\"texts\":5"), "add up to \"texts\", which is 5"),
         (valid.replacing("\"texts\":4", with: "\"texts\":9223372036854775807"), "\"texts\" is not"),
-        (valid.replacing("neutral", with: "mixed"), "has the labels negative, mixed, positive; the model has negative, neutral, positive"),
+        (
+            valid.replacing("neutral", with: "mixed"),
+            "has the labels negative, mixed, positive; the model has negative, neutral, positive"
+        ),
         (valid.replacing("[0.5,0.9]", with: "[0.9,0.5]"), "edges\" are not ascending"),
         (valid.replacing("[0.5,0.9]", with: "[0.5]"), "1 edges and 3 counts"),
         (valid.replacing("[1,1,2]", with: "[1,-1,4]"), "features.confidence.counts"),
@@ -73,6 +80,8 @@ import Engine
     func `a damaged profile is an error that says what is wrong and what to do`(_ text: String, _ expected: String) throws {
         let error = #expect(throws: InputError.self) { try read(text) }
         #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
-        #expect(error?.problem.contains("--write-profile") == true && error?.subject.hasSuffix("/reference_profile.json") == true)
+        #expect(
+            error?.problem.contains("--write-profile") == true && error?.subject.hasSuffix("/reference_profile.json") == true
+        )
     }
 }

@@ -139,7 +139,10 @@ import Testing
                 ("accuracy", 1), ("macro_recall", 1), ("dataset", "d"), ("split", "test"), ("precision", "int8"),
                 ("weights_sha256", .string(classifier.weightsDigest())), ("gate", ["passed": true, "failures": []]),
             ]
-            for (name, value) in changes { report.removeAll { $0.0 == name }; report.append((name, value)) }
+            for (name, value) in changes {
+                report.removeAll { $0.0 == name }
+                report.append((name, value))
+            }
             try directory.write(JSONValue.object(report.map { .init($0, $1) }).serialized(), to: "evaluation_report.json")
         }
         try write()
@@ -149,7 +152,8 @@ import Testing
         try write(("gate", nil))
         #expect(refusal().contains("was written without a gate"))
         try write(("weights_sha256", "0000"))
-        #expect(refusal().contains("is about other weights: their sha256 is 0000, this model's \(classifier.weightsDigest())"))
+        #expect(
+            refusal().contains("is about other weights: their sha256 is 0000, this model's \(classifier.weightsDigest())"))
         try write(("precision", "f32"))
         #expect(refusal().contains("is about precision f32; this server's is int8"))
         try directory.write("{", to: "evaluation_report.json")
@@ -171,6 +175,8 @@ import Testing
         let names = JSONValue.object(classifier.labels.indices.map { .init("\($0)", .string("other \($0)")) })
         try directory.setConfig("id2label", names)
         let other = try Classifier(model: directory.path)
-        #expect(message { _ = try Evaluation(classifier, on: dataset, reference: other) }.contains("a reference needs those of the model"))
+        #expect(
+            message { _ = try Evaluation(classifier, on: dataset, reference: other) }.contains(
+                "a reference needs those of the model"))
     }
 }

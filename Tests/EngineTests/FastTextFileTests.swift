@@ -44,28 +44,32 @@ import Testing
         #expect(try problem(whole + [0]) == "is damaged: 1 bytes behind its output matrix belong to nothing. Fetch it again")
     }
 
-    @Test(arguments: [
-        (Offset.dimension, 0, "dim is 0; it must be from 1 to 65536"),
-        (Offset.dimension, -8, "dim is -8"),
-        (Offset.dimension, 65_537, "dim is 65537"),
-        (Offset.dimension, 65_536, ", 8]; it must have as many columns as dim, 65536"),
-        (Offset.wordNgrams, .max, "wordNgrams is 2147483647; it must be from 0 to 100"),
-        (Offset.wordNgrams, 2, "bucket is 0, but wordNgrams is 2"),
-        (Offset.loss, 5, "loss is 5; fastText writes 1 to 4"),
-        (Offset.kind, 1, "holds word vectors (cbow) and no labels; give a model that fastText trained as `supervised`"),
-        (Offset.kind, 2, "holds word vectors (skipgram) and no labels"),
-        (Offset.kind, 7, "model is 7; fastText writes 1, 2 or 3"),
-        (Offset.buckets, -1, "bucket is -1; it must be from 0 to 2147483647"),
-        (Offset.shortest, -1, "minn is -1"),
-        (Offset.longest, 101, "maxn is 101; it must be from 0 to 100"),
-        (Offset.longest, 3, "bucket is 0, but wordNgrams is 1 and maxn 3"),
-        (Offset.size, .max, "its dictionary has 2147483647 entries, but"),
-        (Offset.words, -1, "but -1 words"),
-        (Offset.labels, 0, "but"),
-        (Offset.version, 13, "is of fastText's format version 13; versions 11 and 12 are read"),
-        (Offset.version, -1, "is of fastText's format version -1"),
-        (Offset.magic, 1, "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model wrote"),
-    ] as [(Int, Int32, String)])
+    @Test(
+        arguments: [
+            (Offset.dimension, 0, "dim is 0; it must be from 1 to 65536"),
+            (Offset.dimension, -8, "dim is -8"),
+            (Offset.dimension, 65_537, "dim is 65537"),
+            (Offset.dimension, 65_536, ", 8]; it must have as many columns as dim, 65536"),
+            (Offset.wordNgrams, .max, "wordNgrams is 2147483647; it must be from 0 to 100"),
+            (Offset.wordNgrams, 2, "bucket is 0, but wordNgrams is 2"),
+            (Offset.loss, 5, "loss is 5; fastText writes 1 to 4"),
+            (Offset.kind, 1, "holds word vectors (cbow) and no labels; give a model that fastText trained as `supervised`"),
+            (Offset.kind, 2, "holds word vectors (skipgram) and no labels"),
+            (Offset.kind, 7, "model is 7; fastText writes 1, 2 or 3"),
+            (Offset.buckets, -1, "bucket is -1; it must be from 0 to 2147483647"),
+            (Offset.shortest, -1, "minn is -1"),
+            (Offset.longest, 101, "maxn is 101; it must be from 0 to 100"),
+            (Offset.longest, 3, "bucket is 0, but wordNgrams is 1 and maxn 3"),
+            (Offset.size, .max, "its dictionary has 2147483647 entries, but"),
+            (Offset.words, -1, "but -1 words"),
+            (Offset.labels, 0, "but"),
+            (Offset.version, 13, "is of fastText's format version 13; versions 11 and 12 are read"),
+            (Offset.version, -1, "is of fastText's format version -1"),
+            (
+                Offset.magic, 1,
+                "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model wrote"
+            ),
+        ] as [(Int, Int32, String)])
     func `settings that cannot be are refused`(_ offset: Int, _ value: Int32, _ expected: String) throws {
         var damaged = try bytes("softmax.bin")
         put(value, at: offset, of: &damaged)

@@ -30,10 +30,13 @@ enum FastTextFixtures {
         return try records(path("predictions.jsonl")).compactMap { record in
             guard let scores = record["scores"]?[name]?.array else { return nil }
             let text = try #require(record["text"]?.string ?? record["nasty"]?.integer.flatMap { nasty[$0] })
-            return (text, try scores.map { score in
-                let pair = try #require(score.array)
-                return (try #require(pair[0].integer), try #require(pair[1].double))
-            })
+            return (
+                text,
+                try scores.map { score in
+                    let pair = try #require(score.array)
+                    return (try #require(pair[0].integer), try #require(pair[1].double))
+                }
+            )
         }
     }
 }
@@ -98,9 +101,10 @@ extension FastTextModel {
 
     @Test func `groups of words follow the words, up to the longest`() throws {
         let tokens = try FastTextFixtures.model("ngrams.bin").tokens("good zzz\n __label__x bad")
-        #expect(tokens.map(\.token) == [
-            "good", "bad", "</s>", "good zzz", "good zzz bad", "zzz bad", "zzz bad </s>", "bad </s>",
-        ])
+        #expect(
+            tokens.map(\.token) == [
+                "good", "bad", "</s>", "good zzz", "good zzz bad", "zzz bad", "zzz bad </s>", "bad </s>",
+            ])
         #expect(tokens.suffix(5).allSatisfy { $0.id >= tokens[0].id && $0.id >= 30 })
     }
 

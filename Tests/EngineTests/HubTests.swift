@@ -6,7 +6,9 @@ import Testing
     private static let commit = String(repeating: "0123456789", count: 4)
 
     @Test func `names are those that huggingface_hub takes`() {
-        for name in ["gpt2", "org/name", "a.b/c-d_e.1", "o/" + String(repeating: "n", count: 96)] { #expect(HubID(name) != nil, "\(name)") }
+        for name in ["gpt2", "org/name", "a.b/c-d_e.1", "o/" + String(repeating: "n", count: 96)] {
+            #expect(HubID(name) != nil, "\(name)")
+        }
         let bad = [
             "", "/", "a/", "/a", "a/b/c", "a b", "a--b", "a..b", "../x", "-a/b", "a/b-", "a/.b", "a/b.git", "ä/b", "a/b\n",
             "o/" + String(repeating: "n", count: 97),
@@ -39,7 +41,9 @@ import Testing
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         }
         for name in ["main", "pr/1"] { try home.write(Self.commit, to: "hub/models--org--name/refs/\(name)") }
-        func write(_ file: String) throws { try home.write("{}", to: "hub/models--org--name/snapshots/\(Self.commit)/\(file)") }
+        func write(_ file: String) throws {
+            try home.write("{}", to: "hub/models--org--name/snapshots/\(Self.commit)/\(file)")
+        }
         func absence() -> String {
             message { _ = try ModelDirectory.resolve("org/name", environment: ["HF_HOME": home.path]) }
         }
@@ -56,14 +60,21 @@ import Testing
         #expect(cache.snapshot(id, revision: "other") == nil)
         let directory = try ModelDirectory.resolve("org/name", environment: ["HF_HOME": home.path])
         #expect(directory.name == "org/name" && directory.revision == Self.commit)
-        #expect(message { _ = try ModelDirectory.resolve("/tmp", revision: "main") }.contains("--revision: is for a model of the Hub"))
+        #expect(
+            message { _ = try ModelDirectory.resolve("/tmp", revision: "main") }.contains(
+                "--revision: is for a model of the Hub"))
     }
 
     @Test func `of a repository's files only those that a model needs are wanted, the weights last`() {
-        let files = ["README.md", "config.json", "tf_model.h5", "vocab.json", "merges.txt", "pytorch_model.bin", "onnx/model.onnx"]
+        let files = [
+            "README.md", "config.json", "tf_model.h5", "vocab.json", "merges.txt", "pytorch_model.bin", "onnx/model.onnx",
+        ]
         #expect(ModelFiles.needed(of: files) == ["config.json", "vocab.json", "merges.txt", "pytorch_model.bin"])
         #expect(ModelFiles.needed(of: files + ["model.safetensors"]).last == "model.safetensors")
-        #expect(ModelFiles.needed(of: ["README.md", "model.bin", "reference_texts.jsonl"]) == ["reference_texts.jsonl", "model.bin"])
+        #expect(
+            ModelFiles.needed(of: ["README.md", "model.bin", "reference_texts.jsonl"]) == [
+                "reference_texts.jsonl", "model.bin",
+            ])
         #expect(ModelFiles.needed(of: ["README.md", "config.json"]).isEmpty)
     }
 }

@@ -28,7 +28,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "{", "[1,", "[1,]", "{\"a\"}", "{\"a\":}", "{,}", "nul", "truee", "01", "1.", ".5", "-", "+1", "1e", "1e999",
+        "", " ", "{", "[1,", "[1,]", "{\"a\"}", "{\"a\":}", "{,}", "nul", "truee", "01", "1.", ".5", "-", "+1", "1e",
+        "1e999",
         "\"", "\"\u{1}\"", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "[1] 2", "NaN", "'a'", "{\"a\":1,}", "[1 2]", "\u{FEFF}1",
     ])
     func `malformed text is refused with the place`(_ text: String) {
@@ -42,7 +43,9 @@ import Testing
     }
 
     @Test func `nesting has a limit, so that no document exhausts the stack`() throws {
-        func nested(_ depth: Int) -> [UInt8] { [UInt8](repeating: 0x5B, count: depth) + [UInt8](repeating: 0x5D, count: depth) }
+        func nested(_ depth: Int) -> [UInt8] {
+            [UInt8](repeating: 0x5B, count: depth) + [UInt8](repeating: 0x5D, count: depth)
+        }
         _ = try JSONValue(parsing: nested(128))
         let error = #expect(throws: JSONError.self) { try JSONValue(parsing: nested(1_000_000)) }
         #expect(error?.description == "nested deeper than 128 levels at byte 129")
@@ -50,7 +53,8 @@ import Testing
 
     @Test func `what is written reads back the same`() throws {
         let value: JSONValue = [
-            "text": "\"\\\n\r\t\u{1}é😀\u{2028}", "n": .integer(.min), "d": .number(0.1), "a": [[1, 2], [3]], "e": [:], "t": true,
+            "text": "\"\\\n\r\t\u{1}é😀\u{2028}", "n": .integer(.min), "d": .number(0.1), "a": [[1, 2], [3]], "e": [:],
+            "t": true,
             "z": nil,
         ]
         for isPretty in [false, true] { #expect(try JSONValue(parsing: value.serialized(pretty: isPretty)) == value) }

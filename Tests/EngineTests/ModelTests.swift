@@ -72,7 +72,8 @@ import Testing
         for isa in Self.sets {
             for threads in 1...3 {
                 let session = try classifier(
-                    name, .init(precision: precision, threads: threads, instructionSet: instructionSet(isa))).session
+                    name, .init(precision: precision, threads: threads, instructionSet: instructionSet(isa))
+                ).session
                 #expect(session.options.instructionSet.name == isa)
                 let alone = bits(inputs.map { session.logits([$0])[0] })
                 if expected == nil { expected = alone }
@@ -134,11 +135,15 @@ import Testing
         // In a process of its own, where nothing else allocates.
         await #expect(processExitsWith: .success) {
             for (name, precision, threads) in [
-                ("roberta-tiny", Precision.int8, 1), ("roberta-tiny", .f32, 2), ("bert-tiny", .int8, 2), ("roberta-odd", .int8, 2),
+                ("roberta-tiny", Precision.int8, 1), ("roberta-tiny", .f32, 2), ("bert-tiny", .int8, 2),
+                ("roberta-odd", .int8, 2),
             ] {
                 let classifier = try Classifier(
                     model: Fixtures.model(name), options: .init(precision: precision, threads: threads))
-                let batches = [[[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 64)], Array(repeating: [0, 8, 9, 2], count: 6)]
+                let batches = [
+                    [[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 64)],
+                    Array(repeating: [0, 8, 9, 2], count: 6),
+                ]
                 let counts = classifier.session.onInferenceThread {
                     for ids in batches { classifier.session.run(ids) { _ in } }
                     return batches.map { ids in
@@ -147,7 +152,9 @@ import Testing
                         return allocation_counter_count() - before
                     }
                 }
-                guard counts == [0, 0, 0] else { fatalError("\(name), \(precision), \(threads) threads: \(counts) allocations") }
+                guard counts == [0, 0, 0] else {
+                    fatalError("\(name), \(precision), \(threads) threads: \(counts) allocations")
+                }
             }
             guard allocation_counter_count() > 100 else { fatalError("the counter does not count") }
         }

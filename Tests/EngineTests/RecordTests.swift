@@ -28,13 +28,16 @@ import Testing
     }
 
     @Test func `invalid UTF-8 and an empty text name the line`() throws {
-        #expect(message { _ = try read([0x61, 0x0A, 0xFF, 0x0A], .text) }.hasSuffix("line 2: is not valid UTF-8; convert the file, for example with iconv"))
+        #expect(
+            message { _ = try read([0x61, 0x0A, 0xFF, 0x0A], .text) }.hasSuffix(
+                "line 2: is not valid UTF-8; convert the file, for example with iconv"))
         #expect(message { _ = try read("a\n\nb", .text) }.contains("line 2: the text is empty"))
         #expect(message { _ = try read(#"{"text":""}"#, .jsonl) }.contains("line 1: the text is empty"))
     }
 
     @Test func `a JSON record keeps its other fields as they stand`() throws {
-        let records = try read(#"{"id": 1.0, "text": "a\nb", "big": 123456789012345678901234567890, "o": {"x": [1, 2]}}"#, .jsonl)
+        let records = try read(
+            #"{"id": 1.0, "text": "a\nb", "big": 123456789012345678901234567890, "o": {"x": [1, 2]}}"#, .jsonl)
         #expect(records[0].text == "a\nb")
         #expect(
             records[0].fields == [
@@ -45,7 +48,8 @@ import Testing
 
     @Test(arguments: [
         (#"{"txt": "a"}"#, "has no field \"text\""), (#"{"text": 3}"#, "field \"text\" is not a string"),
-        ("[1]", "is not a JSON object with a text"), (#"{"text": "a"} x"#, "more after the document's end"), ("", "is not a JSON object"),
+        ("[1]", "is not a JSON object with a text"), (#"{"text": "a"} x"#, "more after the document's end"),
+        ("", "is not a JSON object"),
     ])
     func `a JSON line without a text is refused`(_ line: String, _ expected: String) {
         #expect(message { _ = try read(line + "\n", .jsonl) }.contains(expected))
@@ -57,12 +61,16 @@ import Testing
         #expect(records.map(\.line) == [2, 5])
         #expect(records[0].fields == [.init("id", "1"), .init("x", "")])
         #expect(try read("tweet\nhello\n", .csv, field: "tweet").map(\.text) == ["hello"])
-        #expect(try read("\u{FEFF}text,x\na\rb,\"c\r\"\r\n", .csv) == [Record(text: "a\rb", fields: [.init("x", "c\r")], line: 2)])
+        #expect(
+            try read("\u{FEFF}text,x\na\rb,\"c\r\"\r\n", .csv) == [
+                Record(text: "a\rb", fields: [.init("x", "c\r")], line: 2)
+            ])
     }
 
     @Test(arguments: [
         ("a,b\n1,2\n", "has no column \"text\"; its columns are a, b"), ("", "is empty; a CSV file begins with a header"),
-        ("text,b\n1\n", "line 2: has 1 cells; the header has 2"), ("text\n\"open\nmore", "line 2: has a quote that is not closed"),
+        ("text,b\n1\n", "line 2: has 1 cells; the header has 2"),
+        ("text\n\"open\nmore", "line 2: has a quote that is not closed"),
     ])
     func `a CSV file that does not fit is refused`(_ content: String, _ expected: String) {
         #expect(message { _ = try read(content, .csv) }.contains(expected))
@@ -79,8 +87,11 @@ import Testing
         #expect(try directory.read("file") == Array("new".utf8))
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == file)
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted() == ["file", "link"])
-        #expect(message { try FileReplacement.write([1], to: "/dev/full") } == "/dev/full: cannot be written: No space left on device")
+        #expect(
+            message { try FileReplacement.write([1], to: "/dev/full") }
+                == "/dev/full: cannot be written: No space left on device")
         #expect(message { try FileReplacement.write([1], to: directory.path) }.contains("cannot be written"))
-        #expect(message { try FileReplacement.write([1], to: directory.path + "/none/x") }.contains("No such file or directory"))
+        #expect(
+            message { try FileReplacement.write([1], to: directory.path + "/none/x") }.contains("No such file or directory"))
     }
 }

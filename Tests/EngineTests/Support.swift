@@ -1,11 +1,11 @@
+import Engine
 import Foundation
 import Testing
 
-import Engine
-
 /// Where the tests' files are.
 enum Fixtures {
-    static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures").path
+    static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
+        .path
 
     static let models = ["roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8"]
 
@@ -17,7 +17,8 @@ enum Fixtures {
 
     /// The data of shared/data/README.md: `APUS_DATA`, else beside the checkout; nil where it is not there.
     static let data: String? = {
-        let beside = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../shared/data")
+        let beside = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "../../../shared/data")
         let path = ProcessInfo.processInfo.environment["APUS_DATA"] ?? beside.standardizedFileURL.path
         return FileManager.default.fileExists(atPath: path + "/tweeteval-sentiment/test_text.txt") ? path : nil
     }()

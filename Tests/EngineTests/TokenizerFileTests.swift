@@ -13,14 +13,18 @@ import Testing
         let directory = try TemporaryDirectory(model: "roberta-tiny")
         for line in ["onlyone", "a b c", " a", "a  b"] {
             try directory.write("#version: 0.2\n\(line)\n", to: "merges.txt")
-            #expect(try message(directory) == "merges.txt: line 2 is \"\(line)\"; a merge is two tokens with one space between them")
+            #expect(
+                try message(directory)
+                    == "merges.txt: line 2 is \"\(line)\"; a merge is two tokens with one space between them")
         }
     }
 
     @Test func `a merge whose result is not in the vocabulary names the line`() throws {
         let directory = try TemporaryDirectory(model: "roberta-tiny")
         try directory.write("#version: 0.2\nzz qq\n", to: "merges.txt")
-        #expect(try message(directory).hasPrefix("merges.txt: line 2 merges \"zz qq\", but a part or the result is not in the vocabulary"))
+        #expect(
+            try message(directory).hasPrefix(
+                "merges.txt: line 2 merges \"zz qq\", but a part or the result is not in the vocabulary"))
     }
 
     @Test func `a vocabulary that is no JSON, or lacks a byte or a special token, is refused`() throws {
@@ -41,7 +45,10 @@ import Testing
         let directory = try TemporaryDirectory(model: "bert-tiny")
         let vocabulary = try directory.read("vocab.txt")
         try directory.write(vocabulary + Array("one-more\n".utf8), to: "vocab.txt")
-        #expect(try message(directory) == "config.json: vocab_size is 200, but the tokenizer has the id 200. Check that both come from the same model")
+        #expect(
+            try message(directory)
+                == "config.json: vocab_size is 200, but the tokenizer has the id 200. Check that both come from the same model"
+        )
     }
 
     @Test func `a missing tokenizer is named`() throws {
@@ -58,7 +65,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"type": "BertProcessing", "cls": ["[CLS]", -5], "sep": ["[SEP]", 3]}"#, "post_processor names \"cls\" without its ids"),
+        (
+            #"{"type": "BertProcessing", "cls": ["[CLS]", -5], "sep": ["[SEP]", 3]}"#,
+            "post_processor names \"cls\" without its ids"
+        ),
         (#"{"type": "BertProcessing", "cls": ["[CLS]", 200], "sep": ["[SEP]", 3]}"#, "the tokenizer has the id 200"),
         (#"{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}]}"#, "no special token before a text"),
         (
@@ -78,8 +88,14 @@ import Testing
 
     @Test(arguments: [
         (#"{"model": {"type": "Unigram", "vocab": {}}}"#, "model Unigram is not supported"),
-        (#"{"model": {"type": "WordPiece", "vocab": {}}, "normalizer": {"type": "NFC"}}"#, "normalizer NFC is not supported"),
-        (#"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "normalizer": {"type": "NFC"}}"#, "normalizer NFC is not supported"),
+        (
+            #"{"model": {"type": "WordPiece", "vocab": {}}, "normalizer": {"type": "NFC"}}"#,
+            "normalizer NFC is not supported"
+        ),
+        (
+            #"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "normalizer": {"type": "NFC"}}"#,
+            "normalizer NFC is not supported"
+        ),
         (
             #"{"model": {"type": "BPE", "vocab": {}, "merges": []}, "pre_tokenizer": {"type": "Metaspace"}}"#,
             "pre_tokenizer Metaspace is not supported"

@@ -64,14 +64,17 @@ import Testing
             }
         }
 
-        var hexadecimal: String { String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16)) }
+        var hexadecimal: String {
+            String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16))
+        }
     }
 
     @Test(.needsData, arguments: Kind.allCases, ["train", "val", "test"])
     func `every text of TweetEval gets the library's ids`(_ kind: Kind, _ split: String) throws {
         let data = try #require(Fixtures.data)
         let tokenizer = try tokenizer(kind)
-        var lines = try Fixtures.bytes("\(data)/tweeteval-sentiment/\(split)_text.txt").split(separator: 0x0A, omittingEmptySubsequences: false)
+        var lines = try Fixtures.bytes("\(data)/tweeteval-sentiment/\(split)_text.txt").split(
+            separator: 0x0A, omittingEmptySubsequences: false)
         if lines.last?.isEmpty == true { lines.removeLast() }
         let expected = try #require(try reference(kind)["tweeteval"]?[split])
         #expect(lines.count == expected["texts"]?.integer)
@@ -157,7 +160,8 @@ import Testing
     ])
     func `a tweet is prepared as the model card says`(_ text: String, _ expected: String) throws {
         let prepared = try TextTokenizer(try ModelDirectory(path: Fixtures.model("roberta-tiny")))
-        let plain = try TextTokenizer(try ModelDirectory(path: Fixtures.model("roberta-tiny")), preparation: TextPreparation.none)
+        let plain = try TextTokenizer(
+            try ModelDirectory(path: Fixtures.model("roberta-tiny")), preparation: TextPreparation.none)
         #expect(prepared.encodeUnchecked(Array(text.utf8)) == plain.encodeUnchecked(Array(expected.utf8)))
     }
 }

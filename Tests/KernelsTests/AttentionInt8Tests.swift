@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct AttentionInt8Tests {
     private func attend(
-        _ row: KernelRow, _ q: [Float], queries: Int, k: [Float], v: [Float], keys: Int, headSize: Int, stride: Int, scale: Float
+        _ row: KernelRow, _ q: [Float], queries: Int, k: [Float], v: [Float], keys: Int, headSize: Int, stride: Int,
+        scale: Float
     ) -> [Float] {
         let scratch = Guarded([Float](repeating: .nan, count: apus_attention_scratch(keys, headSize)), canary: -5)
         let out = Guarded([Float](repeating: 9, count: queries * stride), offset: 2)
@@ -29,7 +30,8 @@ import Testing
                     row, q, queries: queries, k: k, v: v, keys: keys, headSize: headSize, stride: stride, scale: scale)
                 for i in 0..<queries {
                     let scores = (0..<keys).map { j in
-                        Double(scale) * (0..<headSize).reduce(0.0) { $0 + Double(q[i * stride + $1]) * Double(k[j * stride + $1]) }
+                        Double(scale)
+                            * (0..<headSize).reduce(0.0) { $0 + Double(q[i * stride + $1]) * Double(k[j * stride + $1]) }
                     }
                     let weights = scores.map { exp($0 - scores.max()!) }
                     for c in 0..<stride {
@@ -96,7 +98,9 @@ import Testing
 
     @Test func `all instruction sets give the same bits`() {
         for (headSize, keys) in [(1, 1), (12, 70), (32, 64), (32, 100), (64, 129), (20, 300)] {
-            let (q, k, v) = (random(8 * headSize, seed: 54), random(keys * headSize, 4, seed: 55), random(keys * headSize, seed: 56))
+            let (q, k, v) = (
+                random(8 * headSize, seed: 54), random(keys * headSize, 4, seed: 55), random(keys * headSize, seed: 56)
+            )
             var expected: [UInt32]?
             for row in KernelRow.supported {
                 let found = attend(

@@ -31,7 +31,9 @@ import Testing
         #expect(Set(addresses(\.gemm_u8s8)).count == KernelRow.all.count)
         #expect(Set(addresses(\.attention_u8s8)).count == KernelRow.all.count)
         let shared = KernelRow.all.contains { $0.testDescription == "avx512vnni" } ? 1 : 0
-        for kernels in [addresses(\.gemm_f32), addresses(\.attention_f32), addresses(\.layernorm_f32), addresses(\.quantize_u8)] {
+        for kernels in [
+            addresses(\.gemm_f32), addresses(\.attention_f32), addresses(\.layernorm_f32), addresses(\.quantize_u8),
+        ] {
             #expect(Set(kernels).count == KernelRow.all.count - shared)
             #expect(shared == 0 || kernels[kernels.count - 1] == kernels[kernels.count - 2])
         }

@@ -81,7 +81,8 @@ import Testing
             apus_pack_f32(weights, stride, columns, inner, panel.base)
             #expect(panel.isIntact)
             for k in 0..<inner {
-                #expect((0..<64).map { panel.base[k * 64 + $0] } == (0..<64).map { $0 < columns ? weights[$0 * stride + k] : 0 })
+                #expect(
+                    (0..<64).map { panel.base[k * 64 + $0] } == (0..<64).map { $0 < columns ? weights[$0 * stride + k] : 0 })
             }
         }
     }

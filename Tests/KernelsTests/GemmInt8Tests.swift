@@ -31,7 +31,8 @@ private struct Panel {
     ) {
         var generator = Random(rows * 1_000_003 + columns * 1009 + inner)
         let aStride = inner + extraStride
-        let a = a ?? (0..<max(0, rows * aStride - extraStride)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let a =
+            a ?? (0..<max(0, rows * aStride - extraStride)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let zero = zero ?? (0..<rows).map { _ in Int32.random(in: 0...255, using: &generator) }
         let input = GuardedRows(a, stride: aStride, scale: random(rows, 0.1, seed: 23), zero: zero)
         let panel = Panel(
@@ -114,7 +115,8 @@ private struct Panel {
         for (value, zero) in [(UInt8(255), Int32(0)), (0, 255)] {
             for weight in [Int8(-128), 127] {
                 expectExact(
-                    row, rows: 2, columns: 2, inner: inner, a: [UInt8](repeating: value, count: 2 * inner), zero: [zero, zero],
+                    row, rows: 2, columns: 2, inner: inner, a: [UInt8](repeating: value, count: 2 * inner),
+                    zero: [zero, zero],
                     weights: [Int8](repeating: weight, count: 2 * inner), extraStride: 0)
             }
         }

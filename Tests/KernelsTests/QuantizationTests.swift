@@ -8,7 +8,8 @@ import Testing
         row.kernels.quantize_u8(x, xStride, rows, columns, &kernelRows)
         #expect(out.isIntact)
         for r in 0..<rows {
-            #expect((columns..<columns + 3).allSatisfy { out.values.base[r * out.stride + $0] == 0x5A }, "written past the row")
+            #expect(
+                (columns..<columns + 3).allSatisfy { out.values.base[r * out.stride + $0] == 0x5A }, "written past the row")
         }
         return out
     }
@@ -16,9 +17,12 @@ import Testing
     @Test(arguments: KernelRow.supported)
     func `a row comes back within half a step for every width, and 0 comes back as 0`(_ row: KernelRow) {
         // Rows are taken six, two or one at a time, by their width.
-        for (columns, rows) in counts.dropFirst().map({ ($0, 3) }) + [1, 5, 6, 7, 13].map({ (40, $0) }) + [(1025, 5), (3072, 8)] {
+        for (columns, rows) in counts.dropFirst().map({ ($0, 3) }) + [1, 5, 6, 7, 13].map({ (40, $0) }) + [
+            (1025, 5), (3072, 8),
+        ] {
             var x = random(rows * (columns + 1), seed: 40)
-            if rows > 1 { for index in (columns + 1)..<2 * (columns + 1) { x[index] = abs(x[index]) + 0.5 } }  // all positive
+            // The second row is all positive.
+            if rows > 1 { for index in (columns + 1)..<2 * (columns + 1) { x[index] = abs(x[index]) + 0.5 } }
             x[0] = 0
             let out = quantized(row, x, rows: rows, columns: columns, xStride: columns + 1)
             for r in 0..<rows {

@@ -2,9 +2,8 @@ import Engine
 import HTTPTypes
 import HummingbirdTesting
 import NIOCore
-import Testing
-
 import Server
+import Testing
 
 @Suite struct AccessTests {
     private static func options(key: String? = "key-1", everywhere: Bool = false, origin: String? = nil) -> ServerOptions {
@@ -87,9 +86,13 @@ import Server
     @Test func `limits that contradict each other or the model are refused at once`() throws {
         var limits = ServerLimits()
         limits.queuedTexts = 10
-        #expect(throws: InputError.self) { try ApusServer(classifier: try Support.classifier.get(), options: .init(limits: limits)) }
+        #expect(throws: InputError.self) {
+            try ApusServer(classifier: try Support.classifier.get(), options: .init(limits: limits))
+        }
         limits = ServerLimits()
         limits.batchTokens = 1_000_000
-        #expect(throws: InputError.self) { try ApusServer(classifier: try Support.classifier.get(), options: .init(limits: limits)) }
+        #expect(throws: InputError.self) {
+            try ApusServer(classifier: try Support.classifier.get(), options: .init(limits: limits))
+        }
     }
 }

@@ -2,9 +2,8 @@ import Engine
 import Foundation
 import HummingbirdTesting
 import NIOCore
-import Testing
-
 import Server
+import Testing
 
 /// What clients do to a socket.
 @Suite struct ConnectionTests {
@@ -15,7 +14,8 @@ import Server
             let port = try #require(client.port)
             check(try await run(port, steps))
             // Whatever one client did, the next one is served.
-            let next = try await run(port, [.send(request(#"{"text":"good"}"#, headers: "Connection: close\r\n")), .readToEnd])
+            let next = try await run(
+                port, [.send(request(#"{"text":"good"}"#, headers: "Connection: close\r\n")), .readToEnd])
             #expect(next.hasPrefix("HTTP/1.1 200 OK"), "\(next)")
         }
     }
@@ -37,7 +37,9 @@ import Server
     @Test func `pipelined requests are answered in order`() async throws {
         let bodies = (0..<40).map { $0 % 2 == 0 ? #"{"text":"I love it"}"# : #"{"text":"I hate it"}"# }
         let sent = bodies.map { request($0) }.joined()
-        try await converse(.init(), .send(sent + "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), .readToEnd) { answer in
+        try await converse(
+            .init(), .send(sent + "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), .readToEnd
+        ) { answer in
             let labels = answer.matches(of: /"label":"(\w+)"/).map { String($0.1) }
             #expect(labels == (0..<40).map { $0 % 2 == 0 ? "positive" : "negative" })
             #expect(answer.hasSuffix(#"{"status":"live"}"#))
@@ -51,10 +53,14 @@ import Server
     }
 
     @Test func `a request that is no HTTP gets a 400 in the form of every error`() async throws {
-        for garbage in ["\u{16}\u{03}\u{01}\u{02}", "HELLO\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n"] {
+        for garbage in [
+            "\u{16}\u{03}\u{01}\u{02}", "HELLO\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        ] {
             try await converse(.init(), .send(garbage), .readToEnd) { answer in
                 #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(garbage): \(answer)")
-                #expect(answer.contains(#"{"error":{"type":"bad_request","message":"the request is not well-formed HTTP/1.1"#))
+                #expect(
+                    answer.contains(#"{"error":{"type":"bad_request","message":"the request is not well-formed HTTP/1.1"#))
                 #expect(answer.lowercased().contains("x-request-id: "))
             }
         }
@@ -86,7 +92,8 @@ import Server
     }
 
     @Test func `two ways to frame one body are refused`() async throws {
-        let smuggled = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+        let smuggled =
+            "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
         try await converse(.init(), .send(smuggled), .readToEnd) { answer in
             #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(answer)")
             #expect(answers(in: answer) == 1)
@@ -97,7 +104,8 @@ import Server
         let starts = ["POST /predict HT", "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"]
         for start in starts {
             try await converse(
-                Self.impatient, .send(start), .pause(milliseconds: 150), .send("T"), .pause(milliseconds: 100), .send("P"), .readToEnd
+                Self.impatient, .send(start), .pause(milliseconds: 150), .send("T"), .pause(milliseconds: 100), .send("P"),
+                .readToEnd
             ) { answer in
                 #expect(answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
                 #expect(answer.contains(#""type":"request_timeout""#))
@@ -111,7 +119,9 @@ import Server
         try await converse(Self.impatient, .send(once), .readToEnd) { #expect(answers(in: $0) == 1) }
     }
 
-    @Test func `a client that offers another protocol is answered in this one, and what it sends behind is not kept`() async throws {
+    @Test func `a client that offers another protocol is answered in this one, and what it sends behind is not kept`()
+        async throws
+    {
         let body = #"{"text":"I love it"}"#
         let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
         for behind in ["", String(repeating: "x", count: 1_000_000)] {
@@ -135,9 +145,11 @@ import Server
 
     @Test func `a pipelined request that asks whether to go on is told so when its turn comes`() async throws {
         let body = #"{"text":"I hate it"}"#
-        let asks = "POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let asks =
+            "POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         try await converse(
-            .init(), .send(request(#"{"text":"I love it"}"#) + asks), .readUntil("100 Continue\r\n\r\n"), .send(body), .readToEnd
+            .init(), .send(request(#"{"text":"I love it"}"#) + asks), .readUntil("100 Continue\r\n\r\n"), .send(body),
+            .readToEnd
         ) { answer in
             #expect(answer.contains(#""label":"positive""#) && answer.contains(#""label":"negative""#), "\(answer)")
         }
@@ -172,7 +184,9 @@ import Server
         ) { answer in
             #expect(answer.hasPrefix("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "\(answer)")
         }
-        try await converse(.init(), .send(head + "999999999\r\n\r\n"), .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)") }
+        try await converse(.init(), .send(head + "999999999\r\n\r\n"), .readToEnd) {
+            #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)")
+        }
     }
 
     @Test func `a body beyond the limit is answered while it still comes, and not read for ever`() async throws {
@@ -181,11 +195,14 @@ import Server
         let chunk = "3e8\r\n\(String(repeating: "a", count: 1000))\r\n"
         let head = "POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         let endless = String(repeating: chunk, count: 1000)
-        try await converse(.init(limits: limits), .send(head), .send(endless), .readToEnd) { #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)") }
+        try await converse(.init(limits: limits), .send(head), .send(endless), .readToEnd) {
+            #expect($0.hasPrefix("HTTP/1.1 413 "), "\($0)")
+        }
     }
 
     @Test func `HEAD has the headers of GET and no body, also among other requests`() async throws {
-        let requests = "HEAD /status HTTP/1.1\r\nHost: a\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        let requests =
+            "HEAD /status HTTP/1.1\r\nHost: a\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         try await converse(.init(), .send(requests), .readToEnd) { answer in
             let answers = answer.components(separatedBy: "HTTP/1.1 200 OK\r\n")
             #expect(answers.count == 3)

@@ -1,8 +1,7 @@
 import Engine
 import HummingbirdTesting
-import Testing
-
 import Server
+import Testing
 
 @Suite struct DriftTests {
     private static func predictions(_ texts: [String]) throws -> [Prediction] { try Support.classifier.get().predict(texts) }
@@ -11,7 +10,8 @@ import Server
     private static func profile() throws -> ReferenceProfile {
         let texts = (0..<100).map { $0 % 2 == 0 ? "I love number \($0)" : "I hate number \($0), really and truly" }
         return ReferenceProfile(
-            of: try predictions(texts), labels: try Support.classifier.get().labels, dataset: "d", split: "s", precision: "int8")
+            of: try predictions(texts), labels: try Support.classifier.get().labels, dataset: "d", split: "s",
+            precision: "int8")
     }
 
     @Test func `the same predictions have no drift, others have one in every feature that differs`() throws {

@@ -2,9 +2,8 @@ import Engine
 import HTTPTypes
 import HummingbirdTesting
 import NIOCore
-import Testing
-
 import Server
+import Testing
 
 /// The Open Inference Protocol, version 2.
 @Suite struct InferenceProtocolTests {
@@ -17,7 +16,9 @@ import Server
 
     @Test func `server and model describe themselves`() async throws {
         try await serve { client in
-            func json(_ path: String) async throws -> JSONValue { try JSONValue(parsing: Array(try await get(client, path).text.utf8)) }
+            func json(_ path: String) async throws -> JSONValue {
+                try JSONValue(parsing: Array(try await get(client, path).text.utf8))
+            }
             #expect(try await json("/v2")["extensions"] == ["binary_tensor_data"])
             #expect(try await json("/v2/health/live") == ["live": true])
             #expect(try await json("/v2/health/ready") == ["ready": true])
@@ -29,7 +30,8 @@ import Server
             #expect(unknown.status == 404)
             #expect(try await get(client, Self.model + "/versions/1/ready").status == 200)
             #expect(try await get(client, Self.model + "/versions/2").status == 404)
-            #expect(unknown.text == #"{"error":"there is no model \"other\"; this server has \"minilm-l6-tweet-sentiment\""}"#)
+            #expect(
+                unknown.text == #"{"error":"there is no model \"other\"; this server has \"minilm-l6-tweet-sentiment\""}"#)
         }
     }
 
@@ -57,12 +59,14 @@ import Server
             let binary = texts.flatMap { text in
                 (0..<4).map { UInt8(truncatingIfNeeded: text.utf8.count >> (8 * $0)) } + Array(text.utf8)
             }
-            let head = #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":\#(binary.count)}}],"parameters":{"binary_data_output":true}}"#
+            let head =
+                #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":\#(binary.count)}}],"parameters":{"binary_data_output":true}}"#
             let headers: HTTPFields = [
                 .contentType: "application/octet-stream", .init("Inference-Header-Content-Length")!: "\(head.utf8.count)",
             ]
             let response = try await client.execute(
-                uri: Self.model + "/infer", method: .post, headers: headers, body: ByteBuffer(bytes: Array(head.utf8) + binary))
+                uri: Self.model + "/infer", method: .post, headers: headers,
+                body: ByteBuffer(bytes: Array(head.utf8) + binary))
             #expect(response.status == .ok)
             let length = try #require(response.headers[.init("Inference-Header-Content-Length")!].flatMap(Int.init))
             let bytes = Array(response.body.readableBytesView)
@@ -78,8 +82,10 @@ import Server
     }
 
     @Test(arguments: [
-        ("[]", 422, "the body is an array"), ("{}", 422, "\"inputs\" is not an array"), (#"{"inputs":[]}"#, 422, "has 0 inputs"),
-        (#"{"inputs":[{"name":"x"}]}"#, 422, "inputs[0].name"), (#"{"inputs":[{"name":"text","datatype":"FP32"}]}"#, 422, "datatype"),
+        ("[]", 422, "the body is an array"), ("{}", 422, "\"inputs\" is not an array"),
+        (#"{"inputs":[]}"#, 422, "has 0 inputs"),
+        (#"{"inputs":[{"name":"x"}]}"#, 422, "inputs[0].name"),
+        (#"{"inputs":[{"name":"text","datatype":"FP32"}]}"#, 422, "datatype"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[2,2],"data":[]}]}"#, 422, "shape"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[-1],"data":[]}]}"#, 422, "shape"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":"a"}]}"#, 422, "not an array of strings"),
@@ -88,13 +94,30 @@ import Server
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[2],"data":["a"]}]}"#, 422, "has 1 texts; its shape says 2"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[999999],"data":[]}]}"#, 413, "the limit is 128"),
         (#"{"id":7,"inputs":[]}"#, 422, "\"id\" is a number"),
-        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":5}}]}"#, 422, "binary_data_size"),
-        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"x"}]}"#, 422, "outputs[0].name"),
-        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"label"},{"name":"label"}]}"#, 422, "stands there already"),
-        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"],"parameters":[]}]}"#, 422, "inputs[0].parameters\" is an array"),
-        (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":7}"#, 422, "\"outputs\" is a number"),
+        (
+            #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":5}}]}"#, 422,
+            "binary_data_size"
+        ),
+        (
+            #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"x"}]}"#, 422,
+            "outputs[0].name"
+        ),
+        (
+            #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"label"},{"name":"label"}]}"#,
+            422, "stands there already"
+        ),
+        (
+            #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"],"parameters":[]}]}"#, 422,
+            "inputs[0].parameters\" is an array"
+        ),
+        (
+            #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":7}"#, 422,
+            "\"outputs\" is a number"
+        ),
     ])
-    func `a request that is wrong is told what is wrong, as the protocol says it`(_ body: String, _ code: Int, _ expected: String) async throws {
+    func `a request that is wrong is told what is wrong, as the protocol says it`(
+        _ body: String, _ code: Int, _ expected: String
+    ) async throws {
         try await serve { client in
             let (status, json, _) = try await post(client, body, to: Self.model + "/infer")
             #expect(status == code)
@@ -110,17 +133,20 @@ import Server
                 ([1, 0, 0, 0, 0x61, 1, 0, 0, 0, 0x62], "has 2 texts; its shape says 1"),
             ]
             for (binary, expected) in cases {
-                let head = #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":\#(binary.count)}}]}"#
+                let head =
+                    #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":\#(binary.count)}}]}"#
                 let headers: HTTPFields = [.init("Inference-Header-Content-Length")!: "\(head.utf8.count)"]
                 let response = try await client.execute(
-                    uri: Self.model + "/infer", method: .post, headers: headers, body: ByteBuffer(bytes: Array(head.utf8) + binary))
+                    uri: Self.model + "/infer", method: .post, headers: headers,
+                    body: ByteBuffer(bytes: Array(head.utf8) + binary))
                 #expect(response.status.code == 422)
                 #expect(String(buffer: response.body).contains(expected), "\(String(buffer: response.body))")
             }
             for length in ["-1", "x", "999"] {
                 let headers: HTTPFields = [.init("Inference-Header-Content-Length")!: length]
                 let status = try await client.execute(
-                    uri: Self.model + "/infer", method: .post, headers: headers, body: ByteBuffer(string: "{}")) { $0.status.code }
+                    uri: Self.model + "/infer", method: .post, headers: headers, body: ByteBuffer(string: "{}")
+                ) { $0.status.code }
                 #expect(status == 400)
             }
         }

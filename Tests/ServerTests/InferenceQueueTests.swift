@@ -1,9 +1,8 @@
 import Engine
 import Foundation
+import Server
 import Synchronization
 import Testing
-
-import Server
 
 /// One after the other, on a model of their own: they hold its thread.
 @Suite(.serialized) struct InferenceQueueTests {
@@ -39,7 +38,9 @@ import Server
     }
 
     private static func figure(_ name: String, _ metrics: ServerMetrics) -> Double? {
-        metrics.registry.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap { Double($0.split(separator: " ")[1]) }
+        metrics.registry.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap {
+            Double($0.split(separator: " ")[1])
+        }
     }
 
     @Test func `what waits when the model becomes free is one batch`() async throws {
@@ -106,7 +107,8 @@ import Server
         let hold = try Hold()
         try await withThrowingTaskGroup(of: String.self) { group in
             let clients: [(String, InferenceQueue.Client)] = [
-                ("late", Self.client(deadline: .zero)), ("gone", Self.client { hasLeft.withLock { $0 } }), ("good", Self.client()),
+                ("late", Self.client(deadline: .zero)), ("gone", Self.client { hasLeft.withLock { $0 } }),
+                ("good", Self.client()),
             ]
             for (name, client) in clients {
                 group.addTask {

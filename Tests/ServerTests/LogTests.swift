@@ -1,13 +1,14 @@
 import Engine
 import Foundation
 import Logging
-import Testing
-
 import Server
+import Testing
 
 @Suite struct LogTests {
     /// What `body` logs, as it arrives in a file.
-    private func lines(_ format: LineLogHandler.Format, level: Logger.Level = .info, _ body: (Logger) -> Void) throws -> [String] {
+    private func lines(_ format: LineLogHandler.Format, level: Logger.Level = .info, _ body: (Logger) -> Void) throws
+        -> [String]
+    {
         let path = NSTemporaryDirectory() + "apus-log-\(UUID().uuidString)"
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         defer {
@@ -24,7 +25,9 @@ import Server
         let lines = try lines(.json) { logger in
             var logger = logger
             logger[metadataKey: "own"] = "kept"
-            logger.info("hello \"you\"\nthere", metadata: ["status": .stringConvertible(200), "ms": .stringConvertible(1.5), "list": ["a"]])
+            logger.info(
+                "hello \"you\"\nthere",
+                metadata: ["status": .stringConvertible(200), "ms": .stringConvertible(1.5), "list": ["a"]])
         }
         #expect(lines.count == 1)
         let line = try JSONValue(parsing: Array(lines[0].utf8))
@@ -90,7 +93,7 @@ import Server
     @Test func `a reader who stands still holds nobody up`() throws {
         var ends: [Int32] = [0, 0]
         pipe(&ends)
-        defer { ends.forEach { close($0) } }
+        defer { for end in ends { close(end) } }
         let writer = LineWriter(descriptor: ends[1], capacity: 1 << 16) { Array("\($0) lost\n".utf8) }
         let line = [UInt8](repeating: 0x61, count: 999) + [0x0A]
         // A pipe holds 64 KB, the writer as much again; all others are lost at once.
@@ -103,7 +106,8 @@ import Server
             let count = read(ends[0], &chunk, chunk.count)
             if count > 0 { received += chunk[..<count] } else { writer.write([0x0A]) }
         }
-        let lost = String(decoding: received, as: UTF8.self).matches(of: /(\d+) lost\n/).compactMap { Int($0.1) }.reduce(0, +)
+        let lost = String(decoding: received, as: UTF8.self).matches(of: /(\d+) lost\n/).compactMap { Int($0.1) }.reduce(
+            0, +)
         let whole = received.split(separator: 0x0A).count { $0.count == 999 }
         #expect(whole + lost >= 1000 && lost > 500)
     }
@@ -121,7 +125,8 @@ import Server
         try await serve(logger: logger) { client in
             _ = try await post(
                 client, #"{"text":"my very secret words"}"#, headers: [.requestID: "id-7", .init("traceparent")!: parent])
-            _ = try await post(client, #"{"text":7,"secret":"my very secret words"}"#, headers: [.init("traceparent")!: "forged"])
+            _ = try await post(
+                client, #"{"text":7,"secret":"my very secret words"}"#, headers: [.init("traceparent")!: "forged"])
         }
         writer.flush()
         let lines = try String(contentsOfFile: path, encoding: .utf8)
@@ -131,6 +136,7 @@ import Server
         #expect(requests.count == 2)
         #expect(requests[0]["request_id"] == "id-7" && requests[0]["traceparent"] == .string(parent))
         #expect(requests[0]["status"] == 200 && requests[0]["texts"] == 1 && requests[0]["tokens"] == 6)
-        #expect(requests[1]["status"] == 422 && requests[1]["error"] == "invalid_request" && requests[1]["traceparent"] == nil)
+        #expect(
+            requests[1]["status"] == 422 && requests[1]["error"] == "invalid_request" && requests[1]["traceparent"] == nil)
     }
 }

@@ -1,13 +1,13 @@
 import HummingbirdTesting
 import Metrics
-import Testing
-
 import Server
+import Testing
 
 @Suite struct MetricsTests {
     @Test func `every kind of metric is written in Prometheus' text format`() {
         let registry = PrometheusRegistry([
-            "size": .init(help: "A size,\nin \\ pieces.", buckets: [1, 2.5]), "wait_seconds": .init(help: "A wait.", buckets: [0.25]),
+            "size": .init(help: "A size,\nin \\ pieces.", buckets: [1, 2.5]),
+            "wait_seconds": .init(help: "A wait.", buckets: [0.25]),
         ])
         Counter(label: "seen_total", dimensions: [("kind", "a \"b\"\n\\c")], factory: registry).increment(by: 3)
         Counter(label: "seen_total", dimensions: [("kind", "a \"b\"\n\\c")], factory: registry).increment()
@@ -88,11 +88,14 @@ import Server
                 #"http_request_duration_seconds_bucket{handler="/predict",method="POST",le="0.0005"} "#,
                 #"http_requests_in_progress 1"#, #"apus_predictions_total{label="positive"} 3"#,
                 #"apus_predictions_total{label="negative"} 3"#, #"apus_predictions_total{label="neutral"} 0"#,
-                "apus_prediction_confidence_count 6", "apus_input_tokens_sum 30", "apus_batch_texts_sum 6", "apus_batch_tokens_sum 30",
-                "apus_queue_depth 0", "apus_tokenize_seconds_count 3", "apus_queue_seconds_count 3", "apus_inference_seconds_count 3",
+                "apus_prediction_confidence_count 6", "apus_input_tokens_sum 30", "apus_batch_texts_sum 6",
+                "apus_batch_tokens_sum 30",
+                "apus_queue_depth 0", "apus_tokenize_seconds_count 3", "apus_queue_seconds_count 3",
+                "apus_inference_seconds_count 3",
                 #"apus_rejected_total{reason="queue_full"} 0"#, "apus_truncated_total 0", "apus_drift_samples 6",
                 #"apus_model_info{model="apus/minilm-l6-tweet-sentiment",revision="","#, "apus_gate_accuracy 0.67",
-                "process_resident_memory_bytes ", "process_open_fds ", "process_cpu_seconds_total ", "process_start_time_seconds 1",
+                "process_resident_memory_bytes ", "process_open_fds ", "process_cpu_seconds_total ",
+                "process_start_time_seconds 1",
             ]
             for line in expected { #expect(text.contains("\n" + line), "\(line)") }
         }
@@ -101,7 +104,9 @@ import Server
     @Test func `a trace's parent is one only in its exact form`() {
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         #expect(RequestRecorder.isTraceParent(parent))
-        for wrong in ["", "00", parent.uppercased(), parent + "-", String(parent.dropLast()), parent.replacing("-", with: "_")] {
+        for wrong in [
+            "", "00", parent.uppercased(), parent + "-", String(parent.dropLast()), parent.replacing("-", with: "_"),
+        ] {
             #expect(!RequestRecorder.isTraceParent(wrong), "\(wrong)")
         }
     }

@@ -1,8 +1,7 @@
 import Engine
 import Foundation
-import Testing
-
 import Server
+import Testing
 
 @Suite struct SelfTestTests {
     /// The shipped model's directory, with some of its files written anew.
@@ -15,7 +14,8 @@ import Server
             if let text = files[name] {
                 try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
             } else {
-                try FileManager.default.createSymbolicLink(atPath: "\(folder)/\(name)", withDestinationPath: "\(shipped)/\(name)")
+                try FileManager.default.createSymbolicLink(
+                    atPath: "\(folder)/\(name)", withDestinationPath: "\(shipped)/\(name)")
             }
         }
         try await body(try Classifier(try ModelDirectory(path: folder)))

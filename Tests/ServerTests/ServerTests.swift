@@ -3,9 +3,8 @@ import Foundation
 import HTTPTypes
 import HummingbirdTesting
 import NIOCore
-import Testing
-
 import Server
+import Testing
 
 @Suite struct ServerTests {
     @Test func `a text is answered by its label, its score and all scores`() async throws {
@@ -66,7 +65,9 @@ import Server
         (#"{"inputs":"a","parameters":{"function_to_apply":"max"}}"#, 422, "invalid_request", "softmax, sigmoid, none"),
         (#"{"text":"a","truncate":1}"#, 422, "invalid_request", "field \"truncate\" is a number"),
     ])
-    func `a request that is wrong is told what is wrong`(_ body: String, _ code: Int, _ type: String, _ expected: String) async throws {
+    func `a request that is wrong is told what is wrong`(_ body: String, _ code: Int, _ type: String, _ expected: String)
+        async throws
+    {
         try await serve { client in
             let (status, json, headers) = try await post(client, body)
             #expect(status == code)
@@ -81,13 +82,16 @@ import Server
             let million = String(repeating: "a", count: 1_000_000)
             let refused = try await post(client, "{\"text\":\"\(million)\"}")
             #expect(refused.status == 422)
-            #expect(refused.json["error"]?["message"]?.string?.contains("has 1000000 characters; the limit is 100000") == true)
+            #expect(
+                refused.json["error"]?["message"]?.string?.contains("has 1000000 characters; the limit is 100000") == true)
 
             let long = String(repeating: "so good ", count: 1000)
             #expect(try await post(client, "{\"text\":\"\(long)\"}").json["label"] == "positive")
             let strict = try await post(client, "{\"text\":\"\(long)\",\"truncate\":false}")
             #expect(strict.status == 422)
-            #expect(strict.json["error"]?["message"]?.string?.contains("has 2002 tokens; the limit is 512") == true, "\(strict.json)")
+            #expect(
+                strict.json["error"]?["message"]?.string?.contains("has 2002 tokens; the limit is 512") == true,
+                "\(strict.json)")
         }
     }
 
@@ -125,10 +129,13 @@ import Server
     @Test func `every answer has a request id and a timing in milliseconds`() async throws {
         try await serve { client in
             let headers: HTTPFields = [.contentType: "application/json", .requestID: "my-id-1"]
-            let response = try await client.execute(uri: "/predict", method: .post, headers: headers, body: ByteBuffer(string: #"{"text":"a"}"#))
+            let response = try await client.execute(
+                uri: "/predict", method: .post, headers: headers, body: ByteBuffer(string: #"{"text":"a"}"#))
             #expect(response.headers[.requestID] == "my-id-1")
             let timing = try #require(response.headers[.serverTiming])
-            #expect(timing.wholeMatch(of: /tokenize;dur=\d+\.\d{3}, queue;dur=\d+\.\d{3}, infer;dur=\d+\.\d{3}/) != nil, "\(timing)")
+            #expect(
+                timing.wholeMatch(of: /tokenize;dur=\d+\.\d{3}, queue;dur=\d+\.\d{3}, infer;dur=\d+\.\d{3}/) != nil,
+                "\(timing)")
             let other = try await client.execute(uri: "/status", method: .get)
             #expect(other.headers[.requestID]?.count == 36)
             #expect(other.headers[.serverTiming] == "tokenize;dur=0.000, queue;dur=0.000, infer;dur=0.000")

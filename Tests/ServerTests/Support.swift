@@ -4,9 +4,8 @@ import HTTPTypes
 import HummingbirdTesting
 import Logging
 import NIOCore
-import Testing
-
 import Server
+import Testing
 
 enum Support {
     /// The shipped model, loaded once.
@@ -104,7 +103,9 @@ struct RawClient {
     private static func sendAll(_ descriptor: Int32, _ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = bytes.withUnsafeBytes {
+                send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return }
             sent += count
         }

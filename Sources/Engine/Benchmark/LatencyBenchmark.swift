@@ -42,7 +42,8 @@ public struct LatencyBenchmark {
     public init(_ directory: ModelDirectory, backend: Backend? = nil) throws(InputError) {
         guard !directory.isFastText else {
             throw InputError(
-                directory.name, "is a fastText model, whose passes have no matrix products to measure; apus compare times it")
+                directory.name, "is a fastText model, whose passes have no matrix products to measure; apus compare times it"
+            )
         }
         try self.init(
             try ModelConfig(directory: directory.path), try Checkpoint.open(directory: directory.path), backend)
@@ -161,8 +162,10 @@ public struct LatencyBenchmark {
             "results": .array(
                 results.map {
                     [
-                        "precision": .string($0.precision.rawValue), "length": .integer($0.length), "batch": .integer($0.batch),
-                        "threads": .integer($0.threads), "p50_ms": .number($0.latency.p50), "p90_ms": .number($0.latency.p90),
+                        "precision": .string($0.precision.rawValue), "length": .integer($0.length),
+                        "batch": .integer($0.batch),
+                        "threads": .integer($0.threads), "p50_ms": .number($0.latency.p50),
+                        "p90_ms": .number($0.latency.p90),
                         "p99_ms": .number($0.latency.p99), "min_ms": .number($0.minimum),
                         "tokens_per_second": .number($0.tokensPerSecond), "efficiency": .number($0.efficiency),
                     ]
@@ -170,7 +173,8 @@ public struct LatencyBenchmark {
             "products": .array(
                 products.map {
                     [
-                        "precision": .string($0.precision.rawValue), "rows": .integer($0.rows), "inputs": .integer($0.inputs),
+                        "precision": .string($0.precision.rawValue), "rows": .integer($0.rows),
+                        "inputs": .integer($0.inputs),
                         "outputs": .integer($0.outputs), "gops": .number($0.rate), "efficiency": .number($0.efficiency),
                     ]
                 }),

@@ -68,7 +68,8 @@ public enum RandomModel: String, CaseIterable, Sendable {
         var start = 0
         for (tensor, count) in zip(shapes, counts) {
             tensors[tensor.name] = StoredTensor(
-                type: .f32, shape: tensor.shape, bytes: UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + 4 * count]),
+                type: .f32, shape: tensor.shape,
+                bytes: UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + 4 * count]),
                 file: file)
             start += 4 * count
         }

@@ -12,13 +12,15 @@ extension Checkpoint {
         let length = file.bytes.littleEndian(UInt64.self, at: 0)
         guard length <= maximumHeaderBytes else {
             throw InputError(
-                file.name, "claims a header of \(length) bytes; at most \(maximumHeaderBytes) are allowed. "
+                file.name,
+                "claims a header of \(length) bytes; at most \(maximumHeaderBytes) are allowed. "
                     + "It is not a safetensors file, or damaged")
         }
         let dataStart = 8 + Int(length)
         guard dataStart <= file.bytes.count else {
             throw InputError(
-                file.name, "is truncated: its header takes \(length) bytes, the file has \(file.bytes.count). Fetch it again")
+                file.name, "is truncated: its header takes \(length) bytes, the file has \(file.bytes.count). Fetch it again"
+            )
         }
         var reader = JSONReader(Array(file.bytes[8..<dataStart]))
         var entries: [(name: String, entry: JSONValue)] = []
@@ -62,8 +64,9 @@ extension Checkpoint {
             end <= dataBytes
         else {
             let found = String(decoding: JSONValue.array(offsets).serialized(), as: UTF8.self)
-            throw fail("has data_offsets \(found), outside the file's \(dataBytes) data bytes: "
-                + "the file is truncated or damaged. Fetch it again")
+            throw fail(
+                "has data_offsets \(found), outside the file's \(dataBytes) data bytes: "
+                    + "the file is truncated or damaged. Fetch it again")
         }
         guard end - begin == byteCount else {
             throw fail("has \(end - begin) bytes; shape \(shape) in \(typeName) needs \(byteCount)")
@@ -77,7 +80,9 @@ extension Checkpoint {
         _ ranges: [(range: Range<Int>, name: String)], dataBytes: Int, file: String
     ) throws(InputError) {
         var end = 0
-        for (range, name) in ranges.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
+        for (range, name) in ranges.sorted(by: {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }) {
             guard range.lowerBound >= end else {
                 throw InputError(file, "tensor \"\(name)\" overlaps the one before it in the data")
             }

@@ -23,16 +23,18 @@ extension Checkpoint {
             guard let available = byteCount(shape: [tensor.storage.count], width: type.width),
                 available <= storage.count
             else {
-                throw fail("has a storage of \(storage.count) bytes; \(tensor.storage.count) numbers in "
-                    + "\(type.rawValue) need more. The file is damaged")
+                throw fail(
+                    "has a storage of \(storage.count) bytes; \(tensor.storage.count) numbers in "
+                        + "\(type.rawValue) need more. The file is damaged")
             }
             guard let size = byteCount(shape: tensor.shape, width: type.width),
                 let start = byteCount(shape: [tensor.offset], width: type.width), start <= available,
                 size <= available - start
             else { throw fail("with shape \(tensor.shape) reaches past its storage of \(tensor.storage.count) numbers") }
             guard tensor.isContiguous else {
-                throw fail("is not contiguous: shape \(tensor.shape), strides \(tensor.strides). "
-                    + "Save the model with model.save_pretrained")
+                throw fail(
+                    "is not contiguous: shape \(tensor.shape), strides \(tensor.strides). "
+                        + "Save the model with model.save_pretrained")
             }
             let bytes = UnsafeRawBufferPointer(rebasing: storage[start..<start + size])
             tensors[name] = StoredTensor(type: type, shape: tensor.shape, bytes: bytes, file: file)

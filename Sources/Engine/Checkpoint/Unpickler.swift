@@ -48,8 +48,9 @@ struct Unpickler {
         var tensors: [(String, Tensor)] = []
         for (key, value) in dictionary.items {
             guard case .string(let name) = key, case .tensor(let tensor) = value else {
-                throw fail("its state dict holds something else than named tensors. "
-                    + "Save the weights alone: torch.save(model.state_dict(), path)")
+                throw fail(
+                    "its state dict holds something else than named tensors. "
+                        + "Save the weights alone: torch.save(model.state_dict(), path)")
             }
             tensors.append((name, tensor))
         }
@@ -168,16 +169,18 @@ struct Unpickler {
             case UInt8(ascii: "R"): try reduce()
             case UInt8(ascii: "b"): try build()
             default:
-                throw fail("pickle opcode 0x\(String(opcode, radix: 16)) at byte \(position - 1) is not one that a state "
-                    + "dict needs. Save the model as model.safetensors")
+                throw fail(
+                    "pickle opcode 0x\(String(opcode, radix: 16)) at byte \(position - 1) is not one that a state "
+                        + "dict needs. Save the model as model.safetensors")
             }
         }
     }
 
     private func global(module: String, name: String) throws(InputError) -> Global {
         guard let global = Global(module: module, name: name) else {
-            throw fail("its pickle names \(module).\(name), which a state dict does not need and which could run code. "
-                + "Do not load this file with PyTorch either; ask for model.safetensors")
+            throw fail(
+                "its pickle names \(module).\(name), which a state dict does not need and which could run code. "
+                    + "Do not load this file with PyTorch either; ask for model.safetensors")
         }
         return global
     }

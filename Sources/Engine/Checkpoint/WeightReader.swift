@@ -47,7 +47,9 @@ package struct WeightReader {
     }
 
     /// The layer onto the labels: f32 also where the others are int8, for it is small and decides.
-    package mutating func labelProjection(_ name: String, from inputs: Extent, to labels: Extent) throws(InputError) -> Linear {
+    package mutating func labelProjection(_ name: String, from inputs: Extent, to labels: Extent) throws(InputError)
+        -> Linear
+    {
         try linear([name], from: inputs, to: labels, format == .int8 ? .f32 : format)
     }
 
@@ -68,7 +70,8 @@ package struct WeightReader {
         let unknown = unused.filter { !ignored($0) }.sorted()
         guard let first = unknown.first else { return }
         throw InputError(
-            checkpoint.file.name, "tensor \"\(first)\"\(unknown.count > 1 ? " (and \(unknown.count - 1) more)" : "") "
+            checkpoint.file.name,
+            "tensor \"\(first)\"\(unknown.count > 1 ? " (and \(unknown.count - 1) more)" : "") "
                 + "is not one of this architecture's. Check that config.json comes from the same checkpoint")
     }
 
@@ -81,7 +84,8 @@ package struct WeightReader {
         case .i8:
             guard isQuantized else {
                 throw InputError(
-                    checkpoint.file.name, "tensor \"\(name)\" is I8, but config.json has no quantization_config. "
+                    checkpoint.file.name,
+                    "tensor \"\(name)\" is I8, but config.json has no quantization_config. "
                         + "Check that both come from the same checkpoint")
             }
             let scaleShape = settings.dropLast() + [Extent(1, "one scale a row")]
@@ -92,20 +96,23 @@ package struct WeightReader {
             return StoredMatrix(tensor, scales: scale, rows: rowCount, columns: columns.value)
         default:
             throw InputError(
-                checkpoint.file.name, "tensor \"\(name)\" has type \(tensor.type.rawValue); supported are F32, F16, BF16 and I8")
+                checkpoint.file.name,
+                "tensor \"\(name)\" has type \(tensor.type.rawValue); supported are F32, F16, BF16 and I8")
         }
     }
 
     private mutating func take(_ name: String, _ extents: [Extent]) throws(InputError) -> StoredTensor {
         guard let tensor = checkpoint.tensors[name] else {
             throw InputError(
-                checkpoint.file.name, "has no tensor \"\(name)\", which the architecture in config.json needs. "
+                checkpoint.file.name,
+                "has no tensor \"\(name)\", which the architecture in config.json needs. "
                     + "Check that both come from the same checkpoint")
         }
         unused.remove(name)
         guard tensor.shape == extents.map(\.value) else {
             throw InputError(
-                checkpoint.file.name, "tensor \"\(name)\" has shape \(tensor.shape); config.json "
+                checkpoint.file.name,
+                "tensor \"\(name)\" has shape \(tensor.shape); config.json "
                     + "(\(extents.map(\.setting).joined(separator: ", "))) needs \(extents.map(\.value)). "
                     + "Check that both come from the same checkpoint")
         }

@@ -7,8 +7,9 @@ struct ZipArchive {
         let bytes = file.bytes
         func fail(_ problem: String) -> InputError { InputError(file.name, problem) }
         guard let end = Self.endOfCentralDirectory(bytes) else {
-            throw fail("is not a zip archive, or is truncated. Fetch it again; files from PyTorch before 1.6 "
-                + "must be saved anew with a current PyTorch")
+            throw fail(
+                "is not a zip archive, or is truncated. Fetch it again; files from PyTorch before 1.6 "
+                    + "must be saved anew with a current PyTorch")
         }
         var count = UInt64(bytes.littleEndian(UInt16.self, at: end + 10))
         var offset = UInt64(bytes.littleEndian(UInt32.self, at: end + 16))
@@ -56,7 +57,8 @@ struct ZipArchive {
         guard let local = Int(exactly: header.offset), local <= bytes.count - 30,
             bytes.littleEndian(UInt32.self, at: local) == 0x0403_4b50
         else { throw fail("points outside the file") }
-        let start = local + 30 + Int(bytes.littleEndian(UInt16.self, at: local + 26))
+        let start =
+            local + 30 + Int(bytes.littleEndian(UInt16.self, at: local + 26))
             + Int(bytes.littleEndian(UInt16.self, at: local + 28))
         guard let size = Int(exactly: header.size), start <= bytes.count, size <= bytes.count - start else {
             throw fail("reaches past the file's end")

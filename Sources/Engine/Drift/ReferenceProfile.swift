@@ -90,7 +90,8 @@ extension ReferenceProfile {
         }
     }
 
-    private static let advice = "Write it anew with apus evaluate --write-profile, or delete it to serve without drift figures"
+    private static let advice =
+        "Write it anew with apus evaluate --write-profile, or delete it to serve without drift figures"
 
     private struct Problem: Error, CustomStringConvertible {
         let description: String

@@ -21,11 +21,12 @@ public struct Bootstrap: Sendable {
             let cell = Cell(
                 truth: truth[index], predicted: predicted[index],
                 referenceIsRight: reference.map { $0[index] == truth[index] } ?? false)
-            return numbers[cell] ?? {
-                let number = Int32(numbers.count)
-                numbers[cell] = number
-                return number
-            }()
+            return numbers[cell]
+                ?? {
+                    let number = Int32(numbers.count)
+                    numbers[cell] = number
+                    return number
+                }()
         }
         let kinds = numbers.sorted { $0.value < $1.value }.map(\.key)
         var random = SplitMix64(state: Self.seed)

@@ -23,7 +23,9 @@ public struct ClassificationMetrics: Sendable, Equatable {
         var confusion = [[Int]](repeating: [Int](repeating: 0, count: labelCount), count: labelCount)
         for (truth, predicted) in zip(truth, predicted) { confusion[truth][predicted] += 1 }
         self.confusion = confusion
-        present = (0..<labelCount).filter { label in confusion.contains { $0[label] > 0 } || confusion[label].contains { $0 > 0 } }
+        present = (0..<labelCount).filter { label in
+            confusion.contains { $0[label] > 0 } || confusion[label].contains { $0 > 0 }
+        }
         hits = (0..<labelCount).reduce(0) { $0 + confusion[$1][$1] }
         accuracy = Double(hits) / Double(truth.count)
         classes = (0..<labelCount).map { label in

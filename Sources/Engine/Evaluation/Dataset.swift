@@ -19,8 +19,10 @@ public struct Dataset: Sendable {
         self.split = split
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw InputError(path, "this data set does not exist. Give a directory with mapping.txt, \(split)_text.txt and "
-                + "\(split)_labels.txt, or a .jsonl or .csv file with text and label")
+            throw InputError(
+                path,
+                "this data set does not exist. Give a directory with mapping.txt, \(split)_text.txt and "
+                    + "\(split)_labels.txt, or a .jsonl or .csv file with text and label")
         }
         func index(_ label: String, _ place: String) throws(InputError) -> Int {
             guard let index = modelLabels.firstIndex(of: label) else {
@@ -61,12 +63,14 @@ public struct Dataset: Sendable {
                 let value = record.fields.last { $0.name == labelField }?.value
                 if let columns = reader.columns, value == nil {
                     throw InputError(
-                        path, "has no column \"\(labelField)\"; its columns are \(columns.joined(separator: ", ")). "
+                        path,
+                        "has no column \"\(labelField)\"; its columns are \(columns.joined(separator: ", ")). "
                             + "Name the right one by --label-field")
                 }
                 guard let label = Self.string(value) else {
                     throw InputError(
-                        place, "has no string in field \"\(labelField)\"; labels are \(modelLabels.listed), "
+                        place,
+                        "has no string in field \"\(labelField)\"; labels are \(modelLabels.listed), "
                             + "and --label-field names their field")
                 }
                 texts.append(record.text)

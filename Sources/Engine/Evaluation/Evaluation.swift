@@ -32,7 +32,8 @@ public struct Evaluation: Sendable {
     ) throws {
         guard classifier.labels.count <= Self.maximumLabels else {
             throw InputError(
-                classifier.directory.name, "has \(classifier.labels.count) labels; an evaluation, which counts each label taken for "
+                classifier.directory.name,
+                "has \(classifier.labels.count) labels; an evaluation, which counts each label taken for "
                     + "each, is of \(Self.maximumLabels) at most")
         }
         let order = try reference.map { try Self.order(of: $0, for: classifier) }
@@ -103,7 +104,8 @@ public struct Evaluation: Sendable {
         let order = reference.labels.compactMap { classifier.labels.firstIndex(of: $0) }
         guard order.count == reference.labels.count, order.count == classifier.labels.count else {
             throw InputError(
-                reference.directory.name, "has the labels \(reference.labels.listed); a reference needs those of the model, "
+                reference.directory.name,
+                "has the labels \(reference.labels.listed); a reference needs those of the model, "
                     + classifier.labels.listed)
         }
         return order

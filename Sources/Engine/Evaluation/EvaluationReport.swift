@@ -49,7 +49,9 @@ extension Evaluation {
             String(format: "%.2f to %.2f %%", 100 * range.lowerBound, 100 * range.upperBound)
         }
         func row(_ cells: [String]) -> String { "| " + cells.map(Self.escaped).joined(separator: " | ") + " |" }
-        var lines = ["### \(gateFailures.map { $0.isEmpty ? "✅ The gate passed" : "❌ The gate failed" } ?? "Evaluation")", ""]
+        var lines = [
+            "### \(gateFailures.map { $0.isEmpty ? "✅ The gate passed" : "❌ The gate failed" } ?? "Evaluation")", "",
+        ]
         if let gateFailures, !gateFailures.isEmpty { lines += gateFailures.map { "- " + Self.escaped($0) } + [""] }
         lines += [
             Self.escaped("\(model) (\(architecture), \(precision), \(isa), \(threads) threads) on \(dataset), \(split): ")

@@ -56,7 +56,8 @@ public enum GateRequirement {
     /// precision. Throws `InputError` where there is no such report, which is no failed gate.
     public static func failures(of classifier: Classifier) throws(InputError) -> [String]? {
         let path = classifier.directory.file(StoredEvaluation.fileName)
-        let advice = "Measure this model: apus evaluate --model \(classifier.directory.name) --min-accuracy … --report \(path)"
+        let advice =
+            "Measure this model: apus evaluate --model \(classifier.directory.name) --min-accuracy … --report \(path)"
         guard let report = try StoredEvaluation(directory: classifier.directory) else {
             throw InputError(path, "is missing, and --require-gate asks for it. \(advice)")
         }
@@ -66,7 +67,8 @@ public enum GateRequirement {
         let digest = classifier.weightsDigest()
         guard report.weightsDigest == digest else {
             throw InputError(
-                path, "is about other weights: their sha256 is \(report.weightsDigest ?? "not in the report"), this model's "
+                path,
+                "is about other weights: their sha256 is \(report.weightsDigest ?? "not in the report"), this model's "
                     + "\(digest). \(advice)")
         }
         guard report.precision == classifier.precision.rawValue else {

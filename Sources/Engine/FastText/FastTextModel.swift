@@ -54,7 +54,8 @@ package final class FastTextModel: Sendable {
         }
         guard isQuantized || !dictionary.isPruned else {
             throw InputError(
-                file.name, "has a pruned dictionary and no quantized matrix, as early releases of fastText wrote; the "
+                file.name,
+                "has a pruned dictionary and no quantized matrix, as early releases of fastText wrote; the "
                     + "library refuses it too (its issue 332). Quantize the model again")
         }
         let isOutputQuantized = try reader.flag("qout") && isQuantized

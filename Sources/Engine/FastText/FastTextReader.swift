@@ -43,7 +43,8 @@ struct FastTextReader {
 
     func truncated(_ what: String, _ bytes: Int) -> InputError {
         InputError(
-            file.name, "is truncated: \(what) takes \(bytes) bytes at offset \(offset), where the file has \(left) left. "
+            file.name,
+            "is truncated: \(what) takes \(bytes) bytes at offset \(offset), where the file has \(left) left. "
                 + "Fetch it again")
     }
 
@@ -93,7 +94,8 @@ struct FastTextSettings: Sendable {
 
         guard kind != 1, kind != 2 else {
             throw InputError(
-                reader.file.name, "holds word vectors (\(kind == 1 ? "cbow" : "skipgram")) and no labels; give a model that "
+                reader.file.name,
+                "holds word vectors (\(kind == 1 ? "cbow" : "skipgram")) and no labels; give a model that "
                     + "fastText trained as `supervised`")
         }
         guard kind == 3 else { throw reader.damaged("model is \(kind); fastText writes 1, 2 or 3") }
@@ -120,19 +122,22 @@ struct FastTextSettings: Sendable {
         let file = reader.file
         if file.bytes.starts(with: Array("PK".utf8)) || file.bytes.starts(with: [0x80, 0x02]) {
             throw InputError(
-                file.name, "is a PyTorch checkpoint and no fastText model; give the directory that it is in, with its "
+                file.name,
+                "is a PyTorch checkpoint and no fastText model; give the directory that it is in, with its "
                     + "config.json and tokenizer")
         }
         guard file.bytes.count >= 8, file.bytes.littleEndian(Int32.self, at: 0) == magic else {
             throw InputError(
-                file.name, "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model "
+                file.name,
+                "does not begin as a fastText model does. Give the .bin or .ftz that fastText's save_model "
                     + "wrote, or a model directory")
         }
         _ = try reader.integer(Int32.self, "the magic number")
         let version = try reader.integer(Int32.self, "the version")
         guard versions.contains(version) else {
             throw InputError(
-                file.name, "is of fastText's format version \(version); versions \(versions.lowerBound) and "
+                file.name,
+                "is of fastText's format version \(version); versions \(versions.lowerBound) and "
                     + "\(versions.upperBound) are read")
         }
         return version

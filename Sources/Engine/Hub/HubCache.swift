@@ -21,7 +21,8 @@ public struct HubCache: Sendable {
 
     /// `HF_HOME`.
     package static func home(_ environment: [String: String]) -> String {
-        path("HF_HOME", environment) ?? (path("XDG_CACHE_HOME", environment) ?? expand("~/.cache", environment)) + "/huggingface"
+        path("HF_HOME", environment) ?? (path("XDG_CACHE_HOME", environment) ?? expand("~/.cache", environment))
+            + "/huggingface"
     }
 
     /// The path in a variable, with `~` and `$NAME` expanded; nil where it is unset or empty.
@@ -58,7 +59,8 @@ public struct HubCache: Sendable {
     /// Why `snapshot` has none.
     package func absence(of id: HubID, revision: String) -> String {
         let path = commit(id, revision: revision).map { "\(folder(id))/snapshots/\($0)" }
-        guard let path, FileManager.default.fileExists(atPath: path), let lacking = ModelFiles.lacking(directory: path) else {
+        guard let path, FileManager.default.fileExists(atPath: path), let lacking = ModelFiles.lacking(directory: path)
+        else {
             return "is not in the cache \(root)"
         }
         return "is in the cache only in part: \(path) has no \(lacking)"

@@ -171,7 +171,9 @@ package struct JSONReader {
         let start = position
         func digits(_ reader: inout JSONReader) -> Int {
             let first = reader.position
-            while reader.position < reader.bytes.count, UInt8(ascii: "0")...UInt8(ascii: "9") ~= reader.bytes[reader.position] {
+            while reader.position < reader.bytes.count,
+                UInt8(ascii: "0")...UInt8(ascii: "9") ~= reader.bytes[reader.position]
+            {
                 reader.position += 1
             }
             return reader.position - first

@@ -118,7 +118,9 @@ package struct EncoderScratch {
     let precision: Precision
 
     /// - Parameter tokens: the most of one batch, and so the most sequences.
-    package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena) throws(InputError) {
+    package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena)
+        throws(InputError)
+    {
         self.precision = precision
         let hidden = config.hidden.value
         x = try Activations(arena, tokens, hidden, precision)

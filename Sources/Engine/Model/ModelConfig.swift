@@ -39,7 +39,8 @@ package struct ModelConfig: Sendable {
         guard let architecture = named.first.flatMap(Architecture.init) else {
             let known = Architecture.allCases.map(\.rawValue).joined(separator: " and ")
             throw InputError(
-                "config.json", named.isEmpty
+                "config.json",
+                named.isEmpty
                     ? "has no \"architectures\"; supported are \(known)"
                     : "architecture \(named.joined(separator: ", ")) is not supported; supported are \(known)")
         }
@@ -153,7 +154,8 @@ package struct ModelConfig: Sendable {
             let method = quantization["quant_method"]?.string ?? "without a quant_method"
             guard method == "apus", quantization["format_version"]?.integer == 1 else {
                 throw InputError(
-                    "config.json", "quantization_config \(method) is not supported; supported: apus, format_version 1. "
+                    "config.json",
+                    "quantization_config \(method) is not supported; supported: apus, format_version 1. "
                         + "Use the model's unquantized weights")
             }
             return true

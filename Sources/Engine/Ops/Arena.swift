@@ -35,7 +35,7 @@ package final class Arena: @unchecked Sendable {
         next = mapped.alignedUp(toMultipleOf: Self.hugePage)
         left = size
         #if os(Linux)
-            madvise(next, size, 14 /* MADV_HUGEPAGE */)
+            madvise(next, size, 14)  // MADV_HUGEPAGE
         #endif
     }
 

@@ -25,7 +25,8 @@ public struct InstructionSet: @unchecked Sendable {
         if let found = available.first(where: { $0.name == forced }) { return found }
         let known = (0..<apus_kernels_count()).map { String(cString: apus_kernels_at($0)!.pointee.isa) }
         throw InputError(
-            "APUS_FORCE_ISA", known.contains(forced)
+            "APUS_FORCE_ISA",
+            known.contains(forced)
                 ? "\(forced) is not supported by this CPU, which has \(available.map(\.name).joined(separator: ", "))"
                 : "\(forced) is unknown; known are \(known.joined(separator: ", "))")
     }

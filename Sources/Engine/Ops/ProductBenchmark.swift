@@ -10,7 +10,9 @@ final class ProductBenchmark: TeamTask {
     private var rows = 0
     private var next = 0
 
-    init(_ precision: Precision, inputs: Int, outputs: Int, maximumRows: Int, _ instructionSet: InstructionSet) throws(InputError) {
+    init(_ precision: Precision, inputs: Int, outputs: Int, maximumRows: Int, _ instructionSet: InstructionSet)
+        throws(InputError)
+    {
         var random = SplitMix64(state: 1)
         let file = try MappedFile(named: "random", byteCount: 4 * outputs * (inputs + 1)) { memory in
             for index in memory.bindMemory(to: Float.self).indices {

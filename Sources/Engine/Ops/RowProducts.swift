@@ -8,10 +8,11 @@ package struct RowProducts: @unchecked Sendable {
     /// Panels [rows/64][columns][64].
     private let panels: UnsafeMutablePointer<Float>
     private let noBias: UnsafeMutablePointer<Float>
-    private let gemm: @convention(c) (
-        UnsafePointer<Float>?, Int, Int, UnsafePointer<Float>?, Int, Int, UnsafePointer<apus_epilogue>?,
-        UnsafeMutablePointer<Float>?, Int
-    ) -> Void
+    private let gemm:
+        @convention(c) (
+            UnsafePointer<Float>?, Int, Int, UnsafePointer<Float>?, Int, Int, UnsafePointer<apus_epilogue>?,
+            UnsafeMutablePointer<Float>?, Int
+        ) -> Void
 
     /// `read` writes row i of M.
     package init(

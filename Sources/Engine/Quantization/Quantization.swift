@@ -21,14 +21,16 @@ public struct Quantization: Sendable {
         try NewDirectory.requireFree(output)
         guard !model.isFastText else {
             throw InputError(
-                model.name, "is a fastText model, for which int8 is no form; the fastText library makes it smaller (fasttext "
+                model.name,
+                "is a fastText model, for which int8 is no form; the fastText library makes it smaller (fasttext "
                     + "quantize, .ftz), and Apus reads that")
         }
         let settings = try JSONFile.read(model.path + "/config.json")
         let config = try ModelConfig(settings)
         guard !config.isQuantized else {
             throw InputError(
-                model.name, "is quantized already (config.json, quantization_config); a second rounding would only lose more. "
+                model.name,
+                "is quantized already (config.json, quantization_config); a second rounding would only lose more. "
                     + "Quantize the model it was made from")
         }
         // Refuses what could not be served afterwards: a tensor of another shape or type, a tokenizer of another model.
@@ -64,7 +66,8 @@ public struct Quantization: Sendable {
             func finite<Values>(_ values: Values?) throws(InputError) -> Values {
                 guard let values else {
                     throw InputError(
-                        checkpoint.file.name, "tensor \"\(name)\" holds a number that is not finite: the file is damaged, or "
+                        checkpoint.file.name,
+                        "tensor \"\(name)\" holds a number that is not finite: the file is damaged, or "
                             + "the training failed. Fetch it again, or train anew")
                 }
                 return values
@@ -75,7 +78,8 @@ public struct Quantization: Sendable {
                 tensors.append(NewTensor(name + "_scale", .f32, shape: [rows, 1], scales))
             } else {
                 let values = matrix.floats()
-                tensors.append(NewTensor(name, .f32, shape: tensor.shape, try finite(values.allSatisfy(\.isFinite) ? values : nil)))
+                tensors.append(
+                    NewTensor(name, .f32, shape: tensor.shape, try finite(values.allSatisfy(\.isFinite) ? values : nil)))
             }
         }
         return tensors

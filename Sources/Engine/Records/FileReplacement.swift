@@ -18,7 +18,8 @@ public enum FileReplacement {
         // A blob's name is the hash of what it holds; whoever reads it next believes that.
         guard path.firstMatch(of: /\/models--[^\/]+\/blobs\/[0-9a-f]+$/) == nil else {
             throw InputError(
-                given, "is a link into the Hub's cache, whose files are what the Hub has. Copy the model (cp -rL) and use the copy")
+                given,
+                "is a link into the Hub's cache, whose files are what the Hub has. Copy the model (cp -rL) and use the copy")
         }
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
@@ -35,7 +36,9 @@ public enum FileReplacement {
             unlink(temporary)
             return InputError(given, "cannot be written: \(reason)")
         }
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        // Never through a link that somebody left under this name; what an earlier process of that number left goes.
+        unlink(temporary)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw fail() }
         guard parts.allSatisfy({ writeAll($0, to: descriptor) }) else {
             let error = fail()

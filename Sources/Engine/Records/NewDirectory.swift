@@ -21,7 +21,8 @@ enum NewDirectory {
             try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
         } catch {
             unmake()
-            throw InputError(path, "cannot be written: the directory \(parent) cannot be made (\(error.localizedDescription))")
+            throw InputError(
+                path, "cannot be written: the directory \(parent) cannot be made (\(error.localizedDescription))")
         }
         var template = Array("\(target).partial.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {

@@ -64,7 +64,8 @@ public struct RecordReader: ~Copyable {
             }
         if let record, record.text.isEmpty {
             throw InputError(
-                "\(source.name), line \(record.line)", "the text is empty; give one or more characters, or take the line out")
+                "\(source.name), line \(record.line)", "the text is empty; give one or more characters, or take the line out"
+            )
         }
         return record
     }
@@ -103,13 +104,16 @@ public struct RecordReader: ~Copyable {
 
     private mutating func nextRow() throws(InputError) -> Record? {
         if header == nil {
-            guard let names = try nextCells()?.cells else { throw InputError(source.name, "is empty; a CSV file begins with a header") }
+            guard let names = try nextCells()?.cells else {
+                throw InputError(source.name, "is empty; a CSV file begins with a header")
+            }
             header = names
         }
         let names = header ?? []
         guard let column = names.firstIndex(of: textField) else {
             throw InputError(
-                source.name, "has no column \"\(textField)\"; its columns are \(names.joined(separator: ", ")). "
+                source.name,
+                "has no column \"\(textField)\"; its columns are \(names.joined(separator: ", ")). "
                     + "Name the right one by --text-field")
         }
         guard let (cells, start) = try nextCells() else { return nil }
@@ -139,7 +143,8 @@ public struct RecordReader: ~Copyable {
             }
             size += 1
             guard size <= Self.maximumLine else {
-                throw InputError("\(source.name), line \(start)", "is longer than \(Self.maximumLine) bytes; is a quote not closed?")
+                throw InputError(
+                    "\(source.name), line \(start)", "is longer than \(Self.maximumLine) bytes; is a quote not closed?")
             }
             switch byte {
             case UInt8(ascii: "\"") where isQuoted:

@@ -21,7 +21,8 @@ struct ByteLevelBPE: SubwordModel {
         for byte in UInt8.min...UInt8.max {
             guard let id = vocabulary[ByteLevel.symbol(byte)] else {
                 throw InputError(
-                    file, "the vocabulary has no token \"\(String(decoding: ByteLevel.symbol(byte), as: UTF8.self))\" for "
+                    file,
+                    "the vocabulary has no token \"\(String(decoding: ByteLevel.symbol(byte), as: UTF8.self))\" for "
                         + "byte \(byte); byte-level BPE needs all 256")
             }
             byteIDs.append(Int32(id))
@@ -33,7 +34,8 @@ struct ByteLevelBPE: SubwordModel {
             guard let leftID = vocabulary[left], let rightID = vocabulary[right], let id = vocabulary[left + right] else {
                 let pair = String(decoding: left + [UInt8(ascii: " ")] + right, as: UTF8.self)
                 throw InputError(
-                    file, "\(place(rank)) merges \"\(pair)\", but a part or the result is not in the vocabulary. "
+                    file,
+                    "\(place(rank)) merges \"\(pair)\", but a part or the result is not in the vocabulary. "
                         + "Check that both come from the same model")
             }
             merges[Self.key(leftID, rightID)] = Merge(rank: Int32(rank), id: Int32(id))

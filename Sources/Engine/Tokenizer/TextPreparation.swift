@@ -8,7 +8,8 @@ public enum TextPreparation: String, Sendable, CaseIterable {
     package init(named name: String, by subject: String) throws(InputError) {
         guard let preparation = TextPreparation(rawValue: name) else {
             throw InputError(
-                subject, "text preparation \"\(name)\" is unknown; known are "
+                subject,
+                "text preparation \"\(name)\" is unknown; known are "
                     + Self.allCases.map(\.rawValue).joined(separator: " and "))
         }
         self = preparation

@@ -62,7 +62,8 @@ public struct TextTokenizer: Sendable {
         if text.utf8.count > maximumCharacters, text.unicodeScalars.count > maximumCharacters {
             let read = maximumTokens.map { ", of which the model reads \($0) tokens at most" } ?? ""
             throw TextError(
-                index: index, problem: "has \(text.unicodeScalars.count) characters; the limit is \(maximumCharacters)\(read)")
+                index: index,
+                problem: "has \(text.unicodeScalars.count) characters; the limit is \(maximumCharacters)\(read)")
         }
     }
 

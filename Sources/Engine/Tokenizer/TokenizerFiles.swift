@@ -13,7 +13,8 @@ extension TextTokenizer {
         self = try Self.load(directory: directory.path, architecture: config.architecture)
         guard largestID < config.vocabulary.value else {
             throw InputError(
-                "config.json", "vocab_size is \(config.vocabulary.value), but the tokenizer has the id \(largestID). "
+                "config.json",
+                "vocab_size is \(config.vocabulary.value), but the tokenizer has the id \(largestID). "
                     + "Check that both come from the same model")
         }
         self.preparation = preparation ?? config.textPreparation ?? .tweet
@@ -34,7 +35,8 @@ extension TextTokenizer {
         if exists("tokenizer.json") { return try TokenizerJSON.load(directory + "/tokenizer.json") }
         if exists("added_tokens.json") {
             throw InputError(
-                "added_tokens.json", "is not supported; save the tokenizer with a current Transformers, which writes "
+                "added_tokens.json",
+                "is not supported; save the tokenizer with a current Transformers, which writes "
                     + "tokenizer.json")
         }
         let settings = try SpecialTokens(directory: directory)
@@ -173,7 +175,8 @@ enum VocabularyFiles {
             if line.starts(with: "#version".utf8) || line.isEmpty { continue }
             guard let merge = merge(line) else {
                 throw InputError(
-                    name, "line \(index + 1) is \"\(String(decoding: line, as: UTF8.self))\"; "
+                    name,
+                    "line \(index + 1) is \"\(String(decoding: line, as: UTF8.self))\"; "
                         + "a merge is two tokens with one space between them")
             }
             merges.append(merge)

@@ -164,7 +164,8 @@ struct TokenizerJSON {
         switch processor["type"]?.string {
         case "RobertaProcessing", "BertProcessing":
             return (
-                try ids(processor["cls"]?.array?.suffix(1), of: "cls"), try ids(processor["sep"]?.array?.suffix(1), of: "sep")
+                try ids(processor["cls"]?.array?.suffix(1), of: "cls"),
+                try ids(processor["sep"]?.array?.suffix(1), of: "sep")
             )
         case "TemplateProcessing":
             var parts: (prefix: [Int], suffix: [Int]) = ([], [])

@@ -75,7 +75,9 @@ package final class InferenceQueue: Sendable {
             let (refusal, wakes) = state.withLock { state -> (RequestError?, Bool) in
                 guard state.jobs.isEmpty || state.tokens + job.tokens <= waitingTokens else {
                     state.texts -= encodings.count
-                    return (.busy("texts of \(state.tokens) tokens wait for the model; the limit is \(waitingTokens)"), false)
+                    return (
+                        .busy("texts of \(state.tokens) tokens wait for the model; the limit is \(waitingTokens)"), false
+                    )
                 }
                 state.jobs.append(job)
                 state.tokens += job.tokens

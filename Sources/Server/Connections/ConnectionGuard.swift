@@ -130,7 +130,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
         if head.version == .http1_1, head.headers["host"].count != 1 {
             problem = "it has \(head.headers["host"].count) Host headers, and needs one"
         } else if !codings.isEmpty, head.version != .http1_1 || codings.map({ $0.lowercased() }) != ["chunked"] {
-            problem = "its Transfer-Encoding is \(codings.joined(separator: ", ")), and only chunked is supported, in HTTP/1.1"
+            problem =
+                "its Transfer-Encoding is \(codings.joined(separator: ", ")), and only chunked is supported, in HTTP/1.1"
         } else if let request = try? HTTPRequest(head, secure: false, splitCookie: false) {
             return request
         } else {
@@ -200,7 +201,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
             "server": "apus", "x-request-id": identifier, "server-timing": ServerTiming().header,
         ]
         let status = HTTPResponseStatus(statusCode: error.status.code, reasonPhrase: error.status.reasonPhrase)
-        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
         context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         end(context, with: wrapOutboundOut(.end(nil)))
     }

@@ -42,7 +42,9 @@ struct InferRequest: TextPrediction.Body {
     private static func texts(
         _ inputs: JSONValue?, _ binary: ArraySlice<UInt8>, limits: ServerLimits
     ) throws(RequestError) -> [String] {
-        guard let inputs = inputs?.array else { throw .invalid("field \"inputs\" is not an array; give one input named \"text\"") }
+        guard let inputs = inputs?.array else {
+            throw .invalid("field \"inputs\" is not an array; give one input named \"text\"")
+        }
         guard inputs.count == 1 else {
             throw .invalid("field \"inputs\" has \(inputs.count) inputs; give one, named \"text\"")
         }
@@ -51,24 +53,28 @@ struct InferRequest: TextPrediction.Body {
             throw .invalid("field \"inputs[0].\(field)\" is \(found(input[field])); it must be \"\(needed)\"")
         }
         let shape = input["shape"]?.array ?? []
-        guard 1...2 ~= shape.count, let count = shape[0].integer, count >= 1, shape.count == 1 || shape[1].integer == 1 else {
+        guard 1...2 ~= shape.count, let count = shape[0].integer, count >= 1, shape.count == 1 || shape[1].integer == 1
+        else {
             throw .invalid(
                 "field \"inputs[0].shape\" is \(found(input["shape"])); it must be [n] or [n, 1] with n from 1 on")
         }
         guard count <= limits.clientBatch else {
             throw RequestError(
-                .contentTooLarge, "batch_too_large", "field \"inputs[0]\" has \(count) texts; the limit is \(limits.clientBatch)")
+                .contentTooLarge, "batch_too_large",
+                "field \"inputs[0]\" has \(count) texts; the limit is \(limits.clientBatch)")
         }
         let texts: [String]
         if let size = try parameter("binary_data_size", of: input, "inputs[0].") {
             guard size.integer == binary.count else {
                 throw .invalid(
-                    "field \"inputs[0].parameters.binary_data_size\" is \(found(size)); \(binary.count) bytes follow the JSON")
+                    "field \"inputs[0].parameters.binary_data_size\" is \(found(size)); \(binary.count) bytes follow the JSON"
+                )
             }
             texts = try self.texts(binary)
         } else {
             guard binary.isEmpty else {
-                throw .invalid("\(binary.count) bytes follow the JSON, but \"inputs[0].parameters.binary_data_size\" is missing")
+                throw .invalid(
+                    "\(binary.count) bytes follow the JSON, but \"inputs[0].parameters.binary_data_size\" is missing")
             }
             texts = try self.texts(input["data"])
         }
@@ -110,7 +116,9 @@ struct InferRequest: TextPrediction.Body {
             guard header.count == 4, text.count == length else {
                 throw .invalid("the binary data of \"inputs[0]\" ends within text \(texts.count)")
             }
-            guard text.isValidUTF8 else { throw .invalid("the binary data of \"inputs[0]\" is not UTF-8 in text \(texts.count)") }
+            guard text.isValidUTF8 else {
+                throw .invalid("the binary data of \"inputs[0]\" is not UTF-8 in text \(texts.count)")
+            }
             texts.append(String(decoding: text, as: UTF8.self))
             rest = rest.dropFirst(4 + length)
         }
@@ -141,10 +149,12 @@ struct InferRequest: TextPrediction.Body {
             for (index, element) in asked.enumerated() {
                 guard let output = element["name"]?.string.flatMap(Output.init) else {
                     throw .invalid(
-                        "field \"outputs[\(index)].name\" is \(found(element["name"])); it must be one of label, score, scores")
+                        "field \"outputs[\(index)].name\" is \(found(element["name"])); it must be one of label, score, scores"
+                    )
                 }
                 guard !outputs.contains(where: { $0.0 == output }) else {
-                    throw .invalid("field \"outputs[\(index)].name\" is \(found(element["name"])), which stands there already")
+                    throw .invalid(
+                        "field \"outputs[\(index)].name\" is \(found(element["name"])), which stands there already")
                 }
                 outputs.append((output, try flag("binary_data", of: element, "outputs[\(index)].") ?? allBinary))
             }

@@ -34,7 +34,8 @@ struct InferResponse {
     }
 
     private mutating func add(
-        _ output: InferRequest.Output, _ type: String, _ shape: [Int], _ isBinary: Bool, _ data: @autoclosure () -> [JSONValue],
+        _ output: InferRequest.Output, _ type: String, _ shape: [Int], _ isBinary: Bool,
+        _ data: @autoclosure () -> [JSONValue],
         bytes: () -> [UInt8]
     ) {
         var members: [JSONValue.Member] = [
@@ -52,7 +53,9 @@ struct InferResponse {
         outputs.append(.object(members))
     }
 
-    private static func littleEndian(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+    private static func littleEndian(_ value: UInt32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
 
     var response: Response {
         let json = JSONValue.object(head + [.init("outputs", .array(outputs))])

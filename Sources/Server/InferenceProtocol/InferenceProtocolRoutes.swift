@@ -14,7 +14,8 @@ struct InferenceProtocolRoutes: Sendable {
     static func modelName(_ directory: ModelDirectory) -> String {
         let name = URL(fileURLWithPath: directory.name).standardizedFileURL.lastPathComponent
         let plain = name.unicodeScalars.map { scalar in
-            scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains(scalar)) ? scalar : "-"
+            scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains(scalar))
+                ? scalar : "-"
         }
         return plain.isEmpty ? "model" : String(String.UnicodeScalarView(plain))
     }
@@ -40,7 +41,8 @@ struct InferenceProtocolRoutes: Sendable {
             "name": .string(modelName), "versions": [.string(Self.version)], "platform": "apus",
             "inputs": [tensor("text", "BYTES", [-1])],
             "outputs": [
-                tensor("label", "BYTES", [-1]), tensor("score", "FP32", [-1]), tensor("scores", "FP32", [-1, .integer(labels)]),
+                tensor("label", "BYTES", [-1]), tensor("score", "FP32", [-1]),
+                tensor("scores", "FP32", [-1, .integer(labels)]),
             ],
         ])
     }
@@ -81,7 +83,8 @@ struct InferenceProtocolRoutes: Sendable {
                 .notFound, "not_found", "there is no model \"\(asked ?? "")\"; this server has \"\(modelName)\"")
         }
         if let version = context.parameters.get("version"), version != Self.version {
-            throw RequestError(.notFound, "not_found", "there is no version \"\(version)\"; this server has \"\(Self.version)\"")
+            throw RequestError(
+                .notFound, "not_found", "there is no version \"\(version)\"; this server has \"\(Self.version)\"")
         }
     }
 }

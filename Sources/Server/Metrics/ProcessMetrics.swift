@@ -25,7 +25,8 @@ struct ProcessMetrics {
         let open = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 1
         return ProcessMetrics(
             cpuSeconds: (field(14) + field(15)) / ticks, residentBytes: field(24) * Double(getpagesize()),
-            virtualBytes: field(23), startSeconds: (boot.flatMap { Double($0) } ?? 0) + field(22) / ticks, threads: field(20),
+            virtualBytes: field(23), startSeconds: (boot.flatMap { Double($0) } ?? 0) + field(22) / ticks,
+            threads: field(20),
             openDescriptors: Double(open - 1), maximumDescriptors: Double(OpenFiles.limit ?? 0))
     }
 

@@ -38,7 +38,8 @@ package final class ServerMetrics: Sendable {
         requests = CachedMetrics { key in
             Counter(
                 label: "http_requests_total",
-                dimensions: [("handler", key.handler), ("method", key.method), ("status", "\(key.status)")], factory: registry)
+                dimensions: [("handler", key.handler), ("method", key.method), ("status", "\(key.status)")],
+                factory: registry)
         }
         durations = CachedMetrics { key in
             Timer(
@@ -64,6 +65,10 @@ package final class ServerMetrics: Sendable {
         queueDepth = Meter(label: "apus_queue_depth", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
+        // A series that begins with its first failure would have no rate then, and no alert would see that one.
+        for status in [200, 429, 500, 503, 504] {
+            requests[.init(handler: "/predict", method: "POST", status: status)].increment(by: 0)
+        }
         Meter(
             label: "apus_model_info",
             dimensions: [
@@ -76,7 +81,10 @@ package final class ServerMetrics: Sendable {
 
     /// Why a request was turned away though nothing was wrong with it.
     enum RejectionReason: String, CaseIterable {
-        case queueFull = "queue_full", deadline, clientGone = "client_gone", stopping
+        case queueFull = "queue_full"
+        case deadline
+        case clientGone = "client_gone"
+        case stopping
     }
 
     /// A request that no handler saw: it was no HTTP, or did not arrive in time.
@@ -152,10 +160,12 @@ private final class CachedMetrics<Key: Hashable & Sendable, Metric: Sendable>: S
 
 extension ServerMetrics {
     private static let durations = [
-        0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+        0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5,
+        10, 30,
     ]
     private static let shortDurations = [
-        0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30,
+        0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
+        30,
     ]
     private static let powers = (0...14).map { Double(1 << $0) }
 
@@ -177,7 +187,8 @@ extension ServerMetrics {
         "apus_rejected_total": .init(help: "Requests turned away though nothing was wrong with them."),
         "apus_truncated_total": .init(help: "Texts cut off to what the model reads."),
         "apus_drift_psi": .init(help: "Population stability index of recent predictions against the reference profile."),
-        "apus_drift_js_distance": .init(help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
+        "apus_drift_js_distance": .init(
+            help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
         "apus_drift_samples": .init(help: "Predictions in the drift window."),
         "apus_model_info": .init(help: "The model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),

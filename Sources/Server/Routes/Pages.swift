@@ -12,9 +12,11 @@ struct Pages: Sendable {
 
     private let files: [String: File]
 
-    private static let pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    private static let pagePolicy =
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
         + "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
-    private static let docsPolicy = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    private static let docsPolicy =
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
         + "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 
     private static let table: [(path: String, name: String, type: String, policy: String?)] = [
@@ -53,7 +55,8 @@ struct Pages: Sendable {
     private static func resource(_ name: String) throws(InputError) -> String {
         let path = Bundle.main.bundleURL.appendingPathComponent("apus_Server.resources/\(name)").path
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw InputError(path, "a page of the server is missing. Keep the folder apus_Server.resources beside the executable")
+            throw InputError(
+                path, "a page of the server is missing. Keep the folder apus_Server.resources beside the executable")
         }
         return text
     }

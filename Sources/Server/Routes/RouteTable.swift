@@ -28,7 +28,9 @@ struct RouteTable: Sendable {
             self.pattern = pattern
             self.isQuiet = isQuiet
             // A GET route answers HEAD too: the connection leaves the body out.
-            let rows: [(HTTPRequest.Method, Access, Handler?)] = [(.get, access, get), (.head, access, get), (.post, .key, post)]
+            let rows: [(HTTPRequest.Method, Access, Handler?)] = [
+                (.get, access, get), (.head, access, get), (.post, .key, post),
+            ]
             handlers = rows.compactMap { method, access, handler in handler.map { (method, access, $0) } }
         }
 

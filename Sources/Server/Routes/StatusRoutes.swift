@@ -99,6 +99,7 @@ struct StatusRoutes: Sendable {
     func metrics(_ request: Request, _ context: ApusRequestContext) -> Response {
         let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift)
         return Response(
-            status: .ok, headers: [.contentType: PrometheusText.contentType], body: .init(byteBuffer: ByteBuffer(string: text)))
+            status: .ok, headers: [.contentType: PrometheusText.contentType],
+            body: .init(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -64,20 +64,29 @@ struct SelfTestClient {
             ("/v2/health/ready", ["ready"]), (model, ["inputs", "outputs"]), (model + "/ready", ["ready"]),
         ]
         return members.map { path, names in
-            ("GET \(path)", {
-                let answer = try await ask("GET", path)
-                try expect(answer, 200)
-                for name in names where answer.json[name] == nil { throw Failure(description: "the answer has no \"\(name)\"") }
-            })
-        } + pages.map { path, part in
-            ("GET \(path)", {
-                let answer = try await ask("GET", path)
-                try expect(answer, 200)
-                guard answer.text.lowercased().contains(part.lowercased()) else {
-                    throw Failure(description: "the answer has no \(part)")
+            (
+                "GET \(path)",
+                {
+                    let answer = try await ask("GET", path)
+                    try expect(answer, 200)
+                    for name in names where answer.json[name] == nil {
+                        throw Failure(description: "the answer has no \"\(name)\"")
+                    }
                 }
-            })
+            )
         }
+            + pages.map { path, part in
+                (
+                    "GET \(path)",
+                    {
+                        let answer = try await ask("GET", path)
+                        try expect(answer, 200)
+                        guard answer.text.lowercased().contains(part.lowercased()) else {
+                            throw Failure(description: "the answer has no \(part)")
+                        }
+                    }
+                )
+            }
     }
 
     private func predictions(_ references: [(text: String, label: String)]) -> Checks {
@@ -91,46 +100,64 @@ struct SelfTestClient {
             }
         }
         var checks: Checks = [
-            ("POST /predict with a text", {
-                let answer = try await ask("POST", "/predict", ["text": .string(text)])
-                try agree(answer, answer.json["label"], text)
-            }),
-            ("POST / with inputs", {
-                let answer = try await ask("POST", "/", ["inputs": .string(text)])
-                try agree(answer, answer.json.array?.first?["label"], text)
-            }),
-            ("POST /v2/models/…/infer", {
-                let body: JSONValue = [
-                    "inputs": [["name": "text", "datatype": "BYTES", "shape": [1], "data": [.string(text)]]]
-                ]
-                let path = "/v2/models/\(InferenceProtocolRoutes.modelName(classifier.directory))/infer"
-                let answer = try await ask("POST", path, body)
-                try agree(answer, answer.json["outputs"]?.array?.first?["data"]?.array?.first, text)
-            }),
-            ("a batch's texts are answered as each alone", {
-                // A long text among short ones, where the limits have room for them.
-                let words = min(50, options.limits.bodyBytes / 40)
-                let texts = ["good", "bad", "so" + String(repeating: " many words", count: words), text]
-                    .prefix(min(options.limits.clientBatch, options.limits.bodyBytes / 200 + 1))
-                let answer = try await ask("POST", "/predict", ["texts": .array(texts.map(JSONValue.string))])
-                try expect(answer, 200)
-                for (text, found) in zip(texts, answer.json["predictions"]?.array ?? []) {
-                    let alone = try await ask("POST", "/predict", ["text": .string(text)])
-                    guard alone.json == found else { throw Failure(description: "alone: \(alone.text), in the batch: \(found)") }
+            (
+                "POST /predict with a text",
+                {
+                    let answer = try await ask("POST", "/predict", ["text": .string(text)])
+                    try agree(answer, answer.json["label"], text)
                 }
-                guard answer.json["predictions"]?.array?.count == texts.count else {
-                    throw Failure(description: "\(texts.count) texts got the answer \(answer.text.prefix(300))")
+            ),
+            (
+                "POST / with inputs",
+                {
+                    let answer = try await ask("POST", "/", ["inputs": .string(text)])
+                    try agree(answer, answer.json.array?.first?["label"], text)
                 }
-            }),
+            ),
+            (
+                "POST /v2/models/…/infer",
+                {
+                    let body: JSONValue = [
+                        "inputs": [["name": "text", "datatype": "BYTES", "shape": [1], "data": [.string(text)]]]
+                    ]
+                    let path = "/v2/models/\(InferenceProtocolRoutes.modelName(classifier.directory))/infer"
+                    let answer = try await ask("POST", path, body)
+                    try agree(answer, answer.json["outputs"]?.array?.first?["data"]?.array?.first, text)
+                }
+            ),
+            (
+                "a batch's texts are answered as each alone",
+                {
+                    // A long text among short ones, where the limits have room for them.
+                    let words = min(50, options.limits.bodyBytes / 40)
+                    let texts = ["good", "bad", "so" + String(repeating: " many words", count: words), text]
+                        .prefix(min(options.limits.clientBatch, options.limits.bodyBytes / 200 + 1))
+                    let answer = try await ask("POST", "/predict", ["texts": .array(texts.map(JSONValue.string))])
+                    try expect(answer, 200)
+                    for (text, found) in zip(texts, answer.json["predictions"]?.array ?? []) {
+                        let alone = try await ask("POST", "/predict", ["text": .string(text)])
+                        guard alone.json == found else {
+                            throw Failure(description: "alone: \(alone.text), in the batch: \(found)")
+                        }
+                    }
+                    guard answer.json["predictions"]?.array?.count == texts.count else {
+                        throw Failure(description: "\(texts.count) texts got the answer \(answer.text.prefix(300))")
+                    }
+                }
+            ),
         ]
         for reference in references {
-            checks.append(("\"\(reference.text)\" is \(reference.label)", {
-                let answer = try await ask("POST", "/predict", ["text": .string(reference.text)])
-                try expect(answer, 200)
-                guard answer.json["label"]?.string == reference.label else {
-                    throw Failure(description: "the label is now \(answer.json["label"]?.string ?? answer.text)")
-                }
-            }))
+            checks.append(
+                (
+                    "\"\(reference.text)\" is \(reference.label)",
+                    {
+                        let answer = try await ask("POST", "/predict", ["text": .string(reference.text)])
+                        try expect(answer, 200)
+                        guard answer.json["label"]?.string == reference.label else {
+                            throw Failure(description: "the label is now \(answer.json["label"]?.string ?? answer.text)")
+                        }
+                    }
+                ))
         }
         return checks
     }
@@ -155,17 +182,24 @@ struct SelfTestClient {
             rows.append(("too many texts", 413, "POST", "/predict", batch, "application/json"))
         }
         var checks: Checks = rows.map { row in
-            ("\(row.what) is a \(row.status)", {
-                let answer = try await send(row.method, row.path, row.body, type: row.type, key: options.access.apiKey)
-                try expect(answer, row.status)
-                guard answer.json["error"] != nil else { throw Failure(description: "the answer has no \"error\"") }
-            })
+            (
+                "\(row.what) is a \(row.status)",
+                {
+                    let answer = try await send(row.method, row.path, row.body, type: row.type, key: options.access.apiKey)
+                    try expect(answer, row.status)
+                    guard answer.json["error"] != nil else { throw Failure(description: "the answer has no \"error\"") }
+                }
+            )
         }
         if options.access.apiKey != nil {
-            checks.append(("a request without the API key is a 401", {
-                let answer = try await send("POST", "/predict", Array(#"{"text":"a"}"#.utf8), key: nil)
-                try expect(answer, 401)
-            }))
+            checks.append(
+                (
+                    "a request without the API key is a 401",
+                    {
+                        let answer = try await send("POST", "/predict", Array(#"{"text":"a"}"#.utf8), key: nil)
+                        try expect(answer, 401)
+                    }
+                ))
         }
         return checks
     }
