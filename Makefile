@@ -49,6 +49,7 @@ test-integration: test-serving test-lifecycle ## all that needs Python: Hugging 
 test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, faults, pages in a browser, Prometheus
 	@$(call install,chromium chromium-driver prometheus openssl)
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Integration
+	$(SERVING_VENV)/bin/python -m pytest -q Tests/Docs
 
 test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
 	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
