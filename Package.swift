@@ -7,6 +7,10 @@ let package = Package(
     products: [
         .executable(name: "apus", targets: ["apus"]),
         .library(name: "Engine", targets: ["Engine"]),
+        // For Benchmarks/, a package of its own.
+        .library(name: "Kernels", targets: ["Kernels"]),
+        .library(name: "Server", targets: ["Server"]),
+        .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,0 +1,181 @@
+import AllocationCounter
+import Benchmark
+import Engine
+import Foundation
+import Kernels
+
+/// A benchmark whose `prepare` makes the data, checks the answer and gives back what takes one sample.
+func measure(
+    _ name: String, _ figures: [Figure], gate: Bool = true, iterations: Int = 200,
+    prepare: @escaping () async throws -> (_ record: (Figure, Double) -> Void) -> Void
+) {
+    guard Suite.wants(name, gate: gate) else { return }
+    let samples = Samples(name)
+    let prepared = Box<((Figure, Double) -> Void) -> Void>()
+    Benchmark(
+        name,
+        configuration: .init(
+            metrics: figures.map(\.metric), warmupIterations: 2, scalingFactor: .one,
+            maxDuration: .milliseconds(Int(Suite.seconds * 1000)), maxIterations: iterations),
+        closure: { benchmark in
+            // The framework's own way to fail ends the others, too.
+            guard let sample = prepared.value else { return }
+            if benchmark.currentIteration == 2 { samples.removeAll() }
+            sample { samples.add($0, $1, to: benchmark) }
+        },
+        setup: {
+            do { prepared.value = try await prepare() } catch { fail(name, error) }
+        },
+        teardown: {
+            samples.write()
+            prepared.value = nil
+        })
+}
+
+/// Notes that a benchmark could not be measured, or that its answer is wrong.
+func fail(_ name: String, _ error: any Error) {
+    FileHandle.standardError.write(Data("failed: \(name): \(error)\n".utf8))
+    Output.write(["name": name, "error": "\(error)"])
+}
+
+/// Tells that a benchmark cannot be measured here, and why.
+func skip(_ name: String, gate: Bool = true, because reason: String) {
+    guard Suite.wants(name, gate: gate) else { return }
+    FileHandle.standardError.write(Data("skipped: \(name): \(reason)\n".utf8))
+    Output.write(["name": name, "skipped": reason])
+}
+
+final class Box<Value> {
+    var value: Value?
+}
+
+struct WrongAnswer: Error, CustomStringConvertible {
+    let description: String
+}
+
+func expect(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    if !condition { throw WrongAnswer(description: "wrong answer: \(message())") }
+}
+
+/// Nanoseconds of processor time: waiting for a core that other processes have is not in it.
+enum ProcessorTime {
+    static var ofThread: Double { now(CLOCK_THREAD_CPUTIME_ID) }
+    static var ofProcess: Double { now(CLOCK_PROCESS_CPUTIME_ID) }
+
+    private static func now(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+}
+
+/// Something that is done so often that one sample takes about `nanoseconds`.
+struct Repeated {
+    private let body: () -> Void
+    private let repetitions: Int
+
+    init(nanoseconds: Double = 500_000, _ body: @escaping () -> Void) {
+        body()
+        var repetitions = 1
+        while repetitions < 1 << 20 {
+            let start = ProcessorTime.ofThread
+            for _ in 0..<repetitions { body() }
+            let time = ProcessorTime.ofThread - start
+            if time >= nanoseconds / 2 {
+                repetitions = max(1, Int(Double(repetitions) * nanoseconds / time))
+                break
+            }
+            repetitions *= 2
+        }
+        self.body = body
+        self.repetitions = repetitions
+    }
+
+    /// Nanoseconds of the thread's processor time for one.
+    func sample() -> Double {
+        let start = ProcessorTime.ofThread
+        for _ in 0..<repetitions { body() }
+        return (ProcessorTime.ofThread - start) / Double(repetitions)
+    }
+}
+
+/// Samples of `subject` between samples of a yardstick: what disturbs one disturbs the other.
+func compare(
+    _ subject: Repeated, with yardstick: Repeated, _ figure: Figure
+) -> ((Figure, Double) -> Void) -> Void {
+    return { record in
+        let before = yardstick.sample()
+        let time = subject.sample()
+        let after = yardstick.sample()
+        record(figure, 1000 * (before + after) / 2 / time)
+        record(.nanoseconds, time)
+    }
+}
+
+/// The arithmetic peak of one core, in operations a nanosecond.
+struct PeakRate {
+    private let kernel: @convention(c) (UInt64) -> UInt64
+    private let rounds: UInt64
+
+    init(_ kernel: @escaping @convention(c) (UInt64) -> UInt64) {
+        self.kernel = kernel
+        var rounds: UInt64 = 16
+        while true {
+            let start = ProcessorTime.ofThread
+            blackHole(kernel(rounds))
+            if ProcessorTime.ofThread - start > 200_000 { break }
+            rounds *= 2
+        }
+        self.rounds = rounds
+    }
+
+    func sample() -> Double {
+        let start = ProcessorTime.ofThread
+        let operations = kernel(rounds)
+        return Double(operations) / (ProcessorTime.ofThread - start)
+    }
+}
+
+/// Calls of the allocator while `body` runs.
+func allocations(_ body: () throws -> Void) rethrows -> Double {
+    let before = allocation_counter_count()
+    try body()
+    return Double(allocation_counter_count() - before)
+}
+
+/// A row of the kernels' table that this machine can run.
+struct KernelRow {
+    let isa: String
+    let kernels: apus_kernels
+
+    static let supported: [KernelRow] = (0..<apus_kernels_count()).filter { apus_kernels_supported($0) != 0 }.map {
+        let kernels = apus_kernels_at($0)!.pointee
+        return KernelRow(isa: String(cString: kernels.isa), kernels: kernels)
+    }
+    static let scalar = supported[0]
+    /// The best one, or the one that APUS_FORCE_ISA names.
+    static let selected: KernelRow = {
+        do {
+            let name = try InstructionSet.select().name
+            return supported.first { $0.isa == name }!
+        } catch { fatalError("\(error)") }
+    }()
+}
+
+extension Suite {
+    /// Once a run: the framework starts a process for each benchmark.
+    static func printMachine() {
+        guard Output.isEmpty else { return }
+        let cpu = ProcessorName.current
+        let threads = ProcessorCount.available
+        FileHandle.standardError.write(
+            Data("\(cpu), \(KernelRow.selected.isa), \(threads) threads; what is measured has one\n".utf8))
+        Output.write(["cpu": cpu, "isa": KernelRow.selected.isa, "threads": threads, "version": apusVersion])
+    }
+
+    /// The same numbers for the same seed.
+    static func random(_ count: Int, _ scale: Float = 1, seed: UInt64 = 1) -> [Float] {
+        var generator = SplitMix64(state: seed &* 1009 &+ UInt64(count))
+        return (0..<count).map { _ in Float.random(in: -scale...scale, using: &generator) }
+    }
+}

@@ -1,0 +1,144 @@
+"""The gate of Benchmarks/ lets this tree pass and names what was made slower on purpose.
+
+It builds the benchmarks twice and measures for minutes; run it with APUS_TEST_BENCH=1, as root (it mounts), after
+`make bench-gate` has built them once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import bench_report  # noqa: E402
+
+heavy = pytest.mark.skipif(os.environ.get("APUS_TEST_BENCH") != "1",
+                           reason="builds and measures for minutes; set APUS_TEST_BENCH=1")
+
+
+# The comparison itself
+
+def lines(*figures: dict, **more: object) -> bench_report.Run:
+    machine = {"cpu": "a CPU", "isa": "avx2", "threads": 1, "version": "0"}
+    return bench_report.Run("\n".join(map(json.dumps, [machine, {"name": "a", "figures": figures} | more])))
+
+
+def ratio(median: float) -> dict:
+    return {"figure": "r", "median": median, "relative": 0.3, "absolute": 0, "prefers_larger": True}
+
+
+def allocations(median: float) -> dict:
+    return {"figure": "n", "median": median, "relative": 0.02, "absolute": 1, "prefers_larger": False}
+
+
+@pytest.mark.parametrize("figure, stored, regresses", [
+    (ratio(700), 1000, False), (ratio(699), 1000, True), (ratio(5000), 1000, False),
+    (allocations(103), 100, False), (allocations(103.1), 100, True), (allocations(0), 100, False), (allocations(1), 0, False),
+    (allocations(2), 0, True),
+    ({"figure": "n", "median": 1, "relative": 0, "absolute": 0, "prefers_larger": False}, 0, True),
+])
+def test_a_figure_regresses_beyond_its_limit_and_only_on_its_bad_side(figure: dict, stored: float, regresses: bool) -> None:
+    found = bench_report.regressions(lines(figure), {"a": {figure["figure"]: stored}})
+    assert bool(found) == regresses
+
+
+def test_what_was_not_measured_or_went_wrong_is_a_regression_and_what_was_skipped_is_not() -> None:
+    baseline = {"a": {"r": 1000.0}, "b": {"r": 1000.0}}
+    assert [row[0] for row in bench_report.regressions(lines(ratio(1000)), baseline)] == ["b"]
+    assert bench_report.regressions(lines(error="wrong answer"), {"a": {"r": 1.0}})[0][-1] == "wrong answer"
+    assert bench_report.regressions(lines(error="wrong answer"), {})[0][-1] == "wrong answer"
+    assert not bench_report.regressions(lines(skipped="no data"), {"a": {"r": 1.0}})
+    assert bench_report.regressions(lines(), {"a": {"r": 1.0}})[0][-1] == "not measured"
+
+
+# The gate on this tree and on one that was made slower
+
+START = "    size_t groups = inner / 4;\n"
+SLOW_GEMM = (START, START + "    for (volatile size_t wasted = 0; wasted < 8 * rows * groups; wasted++) {}\n")
+ANSWER = "        return .json(body.answer(predictions))\n"
+MORE_ALLOCATIONS = (
+    ANSWER,
+    '        let wasted = (0..<50).map { "a text that is too long to be kept in place, \\($0)" }.sorted()\n'
+    '        if wasted[0].isEmpty { throw RequestError(.internalServerError, "wasted", wasted[0]) }\n' + ANSWER)
+
+
+class Copy:
+    """The working tree in a folder of its own, with the benchmarks' build folder.
+
+    Builds see it at this tree's place, in a mount namespace of their own: what was built keeps its paths and times, so that
+    only what a test changes is built again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / ROOT.name
+        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout.split("\0")
+        for name in filter(None, dict.fromkeys(listed)):
+            if (ROOT / name).is_file():
+                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.path / name)
+        for name in ("Benchmarks/.build", "Benchmarks/Package.resolved"):
+            if (ROOT / name).exists():
+                subprocess.run(["cp", "-a", ROOT / name, self.path / name], check=True)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        file = self.path / name
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{name} has changed: adapt this test"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def restore(self, name: str) -> None:
+        shutil.copyfile(ROOT / name, self.path / name)
+
+    def gate(self) -> tuple[int, str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("APUS_BENCH")}
+        script = 'mount --bind "$0" "$1" && cd "$1" && exec make bench-gate'
+        ended = subprocess.run(["unshare", "--mount", "sh", "-c", script, self.path, ROOT], env=environment, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3600)
+        return ended.returncode, ended.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(tmp_path_factory.mktemp("bench-gate"))
+
+
+def regressed(output: str) -> list[str]:
+    """The benchmarks in the table of what regressed."""
+    rows = [line.split("|")[1].strip() for line in output.splitlines() if line.startswith("| ")]
+    return rows[2:]
+
+
+@heavy
+def test_this_tree_passes(copy: Copy) -> None:
+    code, output = copy.gate()
+    if "skipped: no baseline for ISA" in output:
+        pytest.skip("no baseline is stored for this machine's instruction set")
+    assert code == 0 and "passed: " in output, output[-3000:]
+
+
+@heavy
+def test_a_kernel_made_slower_and_an_allocation_too_many_are_named(copy: Copy) -> None:
+    gemm = "Sources/Kernels/gemm/gemm_u8s8.body.h"
+    routes = "Sources/Server/Routes/PredictRoutes.swift"
+    copy.replace(gemm, *SLOW_GEMM)
+    copy.replace(routes, *MORE_ALLOCATIONS)
+    try:
+        code, output = copy.gate()
+    finally:
+        copy.restore(gemm)
+        copy.restore(routes)
+    if "skipped: no baseline for ISA" in output:
+        pytest.skip("no baseline is stored for this machine's instruction set")
+    names = regressed(output)
+    assert code != 0 and any(name.startswith("gemm_u8s8_") for name in names), output[-3000:]
+    assert any(name.startswith("POST /predict") for name in names), output[-3000:]
+    # Nothing else was touched: what has no int8 product in it still passes.
+    assert not [name for name in names if name.startswith(("gemm_f32_", "layernorm", "gelu", "softmax", "quantize", "JSON"))], names
