@@ -1,12 +1,13 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle docs load-benchmark compare-peers \
-	compare-servers bench bench-gate bench-baseline build setup train clean help
+.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle test-clusters docs load-benchmark \
+	compare-peers compare-servers bench bench-gate bench-baseline build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .build-venv
 SERVING_VENV := .build-venv-serving
 BENCH_VENV := .build-venv-bench
+CLUSTERS_VENV := .build-venv-clusters
 BUILD := swift build -c release
 SUITE := Benchmarks/.build/release/ApusBenchmarks
 BENCH_LINES := $(CURDIR)/Benchmarks/.build/bench.jsonl
@@ -57,6 +58,10 @@ test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, 
 test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
 	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
 
+test-clusters: build $(CLUSTERS_VENV)/.installed ## Kubernetes manifests; Spark beside one process (APUS_TEST_SPARK=1: at length)
+	@$(call install,default-jre-headless)
+	$(CLUSTERS_VENV)/bin/python -m pytest -q Tests/Clusters
+
 docs: setup ## the API pages of Engine, .build/docs
 	APUS_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation --target Engine \
 		--transform-for-static-hosting --hosting-base-path apus --output-path .build/docs
@@ -102,6 +107,7 @@ train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train 
 $(VENV)/.installed: tools/requirements.txt
 $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
 $(BENCH_VENV)/.installed: Benchmarks/requirements.txt
+$(CLUSTERS_VENV)/.installed: Tests/Clusters/requirements.txt
 $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r $<
 	touch $@
@@ -112,5 +118,5 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) .build-train \
-		Benchmarks/.build
+	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
+		.build-train Benchmarks/.build
