@@ -71,6 +71,12 @@ def test_a_benchmark_that_fell_behind_fails_and_has_a_page_all_the_same(bench_ga
     assert page.startswith("### ❌") and "| gemm | 0.41 |" in page
 
 
+def test_what_was_not_compared_is_no_pass(bench_gate, tmp_path):
+    assert bench_gate("echo 'skipped: no baseline for ISA avx2; store one'").returncode == 0
+    page = (tmp_path / "bench-gate.md").read_text()
+    assert page.startswith("### ⚠️ Nothing was compared") and "\nskipped: no baseline for ISA avx2; store one" in page
+
+
 def test_output_that_looks_like_markdown_stays_output(bench_gate, tmp_path):
     bench_gate("printf '~~~~\\n# no heading\\n'")
     assert "\n ~~~~\n# no heading\n" in (tmp_path / "bench-gate.md").read_text()
@@ -83,6 +89,19 @@ def test_tools_that_are_there_are_not_installed_again(run_script):
     assert result.returncode == 0 and "installed: ca-certificates curl git jq make bash" in result.stdout, result.everything
     again = run_script("install_build_tools.sh", "bash")
     assert again.stdout == "installed: ca-certificates curl git jq make bash\n", again.everything
+
+
+def test_git_trusts_a_checkout_of_another_user(run_script, tmp_path):
+    if os.geteuid() != 0 or not os.path.exists("/etc/debian_version"):
+        pytest.skip("needs to be root on Debian")
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "init", "-q", checkout], check=True)
+    subprocess.run(["chown", "-R", "1001:1001", checkout], check=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    listing = ["git", "-C", checkout, "status"]
+    assert subprocess.run(listing, env=environment, capture_output=True).returncode != 0
+    assert run_script("install_build_tools.sh", env={"GITHUB_WORKSPACE": checkout}).returncode == 0
+    assert subprocess.run(listing, env=environment, capture_output=True).returncode == 0
 
 
 def test_a_tool_that_does_not_exist_is_an_error(run_script):

@@ -11,11 +11,20 @@ trap 'rm -f "$log"' EXIT
 status=0
 make bench-gate 2>&1 | tee "$log" || status=$?
 
+# Colours and what else steers a terminal is no text.
+sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//g' "$log" >"$log.plain"
 {
-    if [ "$status" = 0 ]; then echo '### ✅ No benchmark fell behind'; else echo '### ❌ A benchmark fell behind, or did not run'; fi
+    if [ "$status" != 0 ]; then
+        echo '### ❌ A benchmark fell behind, or did not run'
+    elif grep -q '^skipped: no baseline' "$log.plain"; then
+        echo '### ⚠️ Nothing was compared: there is no baseline for this kind of CPU'
+    else
+        echo '### ✅ No benchmark fell behind'
+    fi
     echo
-    # Tables as they are; the rest to look up. Colours and what else steers a terminal is no text.
-    sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//g' "$log" >"$log.plain"
+    # What was found, and tables as they are; the rest to look up.
+    grep -E '^(passed|skipped|not in the baseline):' "$log.plain" | sed 's/$/  /' || true
+    echo
     grep '^|' "$log.plain" || true
     printf '\n<details><summary>all of its output</summary>\n\n~~~~\n'
     tail -c 30000 "$log.plain" | sed 's/^~~~~/ ~~~~/'

@@ -20,11 +20,11 @@ if [ -n "${MODEL:-}" ]; then options+=(--build-arg "MODEL=$MODEL"); fi
 if [ -n "${MODEL_REVISION:-}" ]; then options+=(--build-arg "MODEL_REVISION=$MODEL_REVISION"); fi
 if [ -n "${HF_ENDPOINT:-}" ]; then options+=(--build-arg "HF_ENDPOINT=$HF_ENDPOINT"); fi
 if [ -n "${HF_TOKEN:-}" ]; then
-    # A file, since not every engine reads a secret from the environment.
+    # A file, since not every engine reads a secret from the environment; said aloud, since some would where a variable has its name.
     secret=$(mktemp)
     trap 'rm -f "$secret"' EXIT
     printf %s "$HF_TOKEN" >"$secret"
-    options+=(--secret "id=HF_TOKEN,src=$secret")
+    options+=(--secret "id=HF_TOKEN,type=file,src=$secret")
 fi
 version=$(sed -n 's/^public let apusVersion = "\([^"]*\)"$/\1/p' "$repository/Sources/Engine/Version.swift")
 options+=(--build-arg "VERSION=$version")
@@ -36,8 +36,9 @@ if [ "${PIN_BASES:-}" = 1 ]; then
     for argument in BUILD_IMAGE BASE_IMAGE; do
         base=$(sed -n "s/^ARG $argument=//p" "$repository/Dockerfile")
         "$engine" pull --quiet "$base" >/dev/null
-        digest=$("$engine" image inspect --format '{{index .RepoDigests 0}}' "$base")
-        [[ $digest == *@sha256:* ]] || refuse "$base has no digest but \"$digest\""
+        # An image that was pushed elsewhere has a digest there, too.
+        digest=$("$engine" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$base" \
+            | grep -E "^(docker\.io/library/)?${base%:*}@sha256:[0-9a-f]{64}$" | head -n 1) || refuse "$base has no digest"
         echo "$argument: $base is $digest"
         options+=(--build-arg "$argument=$digest")
     done

@@ -18,4 +18,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" apt-get update -q
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
+# In a container, the sources belong to the machine's user, which git takes for a trap.
+[ -z "${GITHUB_WORKSPACE:-}" ] || git config --global --add safe.directory "$GITHUB_WORKSPACE"
 echo "installed: ${packages[*]}"
