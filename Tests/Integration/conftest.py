@@ -17,7 +17,7 @@ import pytest
 pytest.register_assert_rewrite("apus_server", "raw_http", "traffic")
 
 from apus_server import Server  # noqa: E402
-from places import apus, data  # noqa: E402, F401
+from binary_and_data import apus, data  # noqa: E402, F401
 from traffic import different_texts, hammer, long_texts, send_batch  # noqa: E402
 
 # Clients that ask the environment for a proxy must not find one.

@@ -28,10 +28,10 @@ os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", "HF_H
                "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
 
 from apus_server import Server  # noqa: E402
+from binary_and_data import apus, data  # noqa: E402, F401
 from cache import Cache  # noqa: E402
 from fake_hub import FakeHub  # noqa: E402
 from models import roberta_base as make_roberta_base  # noqa: E402
-from places import apus, data  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")

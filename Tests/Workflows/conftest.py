@@ -22,23 +22,9 @@ from places import REPOSITORY, SCRIPTS
 from running_server import RunningServer
 
 sys.path.append(str(REPOSITORY / "Tests/Lifecycle"))  # fake_hub.py
+sys.path.append(str(REPOSITORY / "Tests/Integration"))  # binary_and_data.py
 
-
-@pytest.fixture(scope="session")
-def apus() -> Path:
-    """The binary."""
-    path = REPOSITORY / os.environ.get("APUS_BINARY", ".build/release/apus")
-    if not path.exists():
-        pytest.exit(f"there is no {path}; build it (make build), or name another with APUS_BINARY", returncode=2)
-    return path
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    path = REPOSITORY / os.environ.get("APUS_DATA", "../shared/data")
-    if not (path / "tweeteval-sentiment").is_dir():
-        pytest.skip(f"there is no {path / 'tweeteval-sentiment'}; APUS_DATA names another place")
-    return path
+from binary_and_data import apus, data  # noqa: E402, F401
 
 
 @pytest.fixture
