@@ -1,4 +1,3 @@
-import Crypto
 import Engine
 import Foundation
 
@@ -8,6 +7,8 @@ struct HubFile: Sendable {
     let size: Int
     /// What its bytes must be: SHA-256 for large files, git's SHA-1 for small ones, in hexadecimal. Its name in the cache.
     let digest: String
+
+    var isLarge: Bool { digest.utf8.count == 64 }
 }
 
 /// Fetches a file's bytes into the cache: into `DIGEST.incomplete`, from where an earlier try ended, then checked and renamed.
@@ -117,16 +118,15 @@ struct BlobDownload {
     private func verify() throws(HubError) {
         let found: String
         do throws(InputError) {
-            // Nothing cannot be mapped.
-            found =
-                try file.size == 0
-                ? [UInt8]().digest(like: file.digest) : MappedFile(path: incomplete).digest(like: file.digest)
+            let content = try file.size == 0 ? nil : MappedFile(path: incomplete)  // nothing cannot be mapped
+            let bytes = content?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)
+            found = withExtendedLifetime(content) { file.isLarge ? bytes.sha256() : bytes.gitSHA1() }
         } catch {
             throw .permanent(error)
         }
         guard found == file.digest else {
             unlink(incomplete)
-            let kind = file.digest.utf8.count == 64 ? "SHA-256" : "git SHA-1"
+            let kind = file.isLarge ? "SHA-256" : "git SHA-1"
             throw .permanent(
                 InputError(
                     subject,
@@ -143,22 +143,5 @@ struct BlobDownload {
         let code = errno
         if code == ENOSPC { unlink(incomplete) }
         return .permanent(InputError(subject, "cannot be written to \(incomplete): \(String(cString: strerror(code)))"))
-    }
-}
-
-extension MappedFile {
-    fileprivate func digest(like other: String) -> String { bytes.digest(like: other) }
-}
-
-extension Collection<UInt8> where Self: ContiguousBytes {
-    /// In hexadecimal: SHA-256 where `other` is one, else git's SHA-1.
-    fileprivate func digest(like other: String) -> String {
-        func hash<Function: HashFunction>(_ function: Function, after header: String = "") -> String {
-            var function = function
-            function.update(data: Array(header.utf8))
-            withUnsafeBytes { function.update(bufferPointer: $0) }
-            return function.finalize().map { String(format: "%02x", $0) }.joined()
-        }
-        return other.utf8.count == 64 ? hash(SHA256()) : hash(Insecure.SHA1(), after: "blob \(count)\0")
     }
 }
