@@ -1,6 +1,6 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle test-clusters docs load-benchmark \
-	compare-peers compare-servers bench bench-gate bench-baseline build setup train clean help
+.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle test-clusters test-workflows \
+	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -8,6 +8,7 @@ VENV := .build-venv
 SERVING_VENV := .build-venv-serving
 BENCH_VENV := .build-venv-bench
 CLUSTERS_VENV := .build-venv-clusters
+WORKFLOWS_VENV := .build-venv-workflows
 BUILD := swift build -c release
 SUITE := Benchmarks/.build/release/ApusBenchmarks
 BENCH_LINES := $(CURDIR)/Benchmarks/.build/bench.jsonl
@@ -45,7 +46,7 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
 		--disable-xctest
 
-test-integration: test-serving test-lifecycle ## all that needs Python: Hugging Face's libraries, clients, a browser
+test-integration: test-serving test-lifecycle test-clusters test-workflows test-container test-benchmarks ## all of these
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus
 	$(VENV)/bin/python tools/make_reference.py tweeteval-ids --apus .build/release/apus
 	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
@@ -61,6 +62,18 @@ test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, 
 test-clusters: build $(CLUSTERS_VENV)/.installed ## Kubernetes manifests; Spark beside one process (APUS_TEST_SPARK=1: at length)
 	@$(call install,default-jre-headless)
 	$(CLUSTERS_VENV)/bin/python -m pytest -q Tests/Clusters
+
+test-workflows: build $(WORKFLOWS_VENV)/.installed ## the workflows' form, and their scripts against servers of this machine
+	@$(call install,jq curl)
+	$(WORKFLOWS_VENV)/bin/python -m pytest -q Tests/Workflows
+
+test-container: $(WORKFLOWS_VENV)/.installed ## the Dockerfile's form; APUS_TEST_CONTAINER=1: its image, built and run (root)
+	@$(if $(APUS_TEST_CONTAINER),$(call install,podman buildah runc debootstrap docker-registry docker.io))
+	$(WORKFLOWS_VENV)/bin/python -m pytest -q Tests/Container
+
+test-benchmarks: setup $(WORKFLOWS_VENV)/.installed ## the benchmarks' gate; APUS_TEST_BENCH=1: on a kernel that is made slower
+	$(if $(APUS_TEST_BENCH),swift build --package-path Benchmarks -c release --product ApusBenchmarks)
+	$(WORKFLOWS_VENV)/bin/python -m pytest -q Tests/Benchmarks
 
 docs: setup ## the API pages of Engine, .build/docs
 	APUS_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation --target Engine \
@@ -108,6 +121,7 @@ $(VENV)/.installed: tools/requirements.txt
 $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt
 $(BENCH_VENV)/.installed: Benchmarks/requirements.txt
 $(CLUSTERS_VENV)/.installed: Tests/Clusters/requirements.txt
+$(WORKFLOWS_VENV)/.installed: Tests/Workflows/requirements.txt
 $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r $<
 	touch $@
@@ -119,4 +133,4 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 
 clean: ## remove what was built
 	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
-		.build-train Benchmarks/.build
+		$(WORKFLOWS_VENV) .build-train .build-container .build-docs Benchmarks/.build

@@ -6,7 +6,8 @@
     tools/bench_report.py report --lines Benchmarks/.build/bench.jsonl --output Benchmarks/report.md
 
 The gate looks at counts of allocations and at ratios whose two sides were measured in one run; never at seconds. A baseline
-belongs to an instruction set: Benchmarks/Baselines/ISA.json.
+belongs to an instruction set: Benchmarks/Baselines/ISA.json. Its ratios hold for the kind of CPU that they were measured on;
+of another one only the allocations are compared.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BASELINES = ROOT / "Benchmarks" / "Baselines"
 EVALUATION = ROOT / "Sources" / "Engine" / "Resources" / "Model" / "evaluation_report.json"
 RETRIES = 2  # what regressed is measured again: a disturbance passes, a regression stays
 STORED_RUNS = 3
+ALLOCATIONS = "allocations"
 COLOURS = {"int8": "#cc3311", "f32": "#4477aa"}
 
 
@@ -80,6 +82,19 @@ def limit(figure: dict, baseline: float) -> float:
     return baseline + sign * (baseline * figure["relative"] + figure["absolute"])
 
 
+def same_cpu(stored: dict, machine: dict) -> bool:
+    return (stored["isa"], stored["model"]) == (machine["isa"], machine["model"])
+
+
+def comparable(stored: dict, machine: dict) -> dict[str, dict[str, float]]:
+    """The baseline's figures that hold for this machine."""
+    if same_cpu(stored, machine):
+        return stored["benchmarks"]
+    counts = {name: {label: value for label, value in figures.items() if label == ALLOCATIONS}
+              for name, figures in stored["benchmarks"].items()}
+    return {name: figures for name, figures in counts.items() if figures}
+
+
 def regressions(run: Run, baseline: dict[str, dict[str, float]]) -> list[tuple[str, str, str, str, str]]:
     """(benchmark, figure, baseline, limit, found) of whatever is worse than its limit, or was not measured."""
     found = []
@@ -106,13 +121,17 @@ def gate(arguments: argparse.Namespace) -> int:
     print(machine_line(run))
     path = arguments.baselines / f"{run.isa}.json"
     if not path.exists():
-        print(f"skipped: no baseline for ISA {run.isa}; store one with make bench-baseline")
-        return 0
+        path = next(iter(sorted(arguments.baselines.glob("*.json"))), None)
+    if path is None:
+        raise Failure(f"{arguments.baselines} has no baseline; store one with make bench-baseline")
     stored = json.loads(path.read_text(encoding="utf-8"))
-    baseline = stored["benchmarks"]
+    baseline = comparable(stored, run.machine)
+    if not same_cpu(stored, run.machine):
+        print(f"skipped: ratios: {path.name} is of {stored['isa']} ({stored['model']}), this CPU is {run.isa} "
+              f"({run.machine['model']}); make bench-baseline stores its own")
     for name, reason in run.skipped.items():
         print(f"skipped: {name}: {reason}")
-    for name in run.benchmarks.keys() - baseline.keys():
+    for name in run.benchmarks.keys() - stored["benchmarks"].keys():
         print(f"not in the baseline: {name}; store it with make bench-baseline")
     worse = regressions(run, baseline)
     for _ in range(RETRIES):
@@ -144,7 +163,8 @@ def store(arguments: argparse.Namespace) -> int:
             for label, figure in figures.items() if "relative" in figure}
     arguments.baselines.mkdir(parents=True, exist_ok=True)
     path = arguments.baselines / f"{runs[0].isa}.json"
-    content = {"cpu": runs[0].machine["cpu"], "isa": runs[0].isa, "version": runs[0].machine["version"], "benchmarks": benchmarks}
+    machine = runs[0].machine
+    content = {key: machine[key] for key in ("cpu", "model", "isa", "version")} | {"benchmarks": benchmarks}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(machine_line(runs[0]))
     print(f"{path}: {len(benchmarks)} benchmarks, the medians of {STORED_RUNS} runs")
@@ -167,7 +187,7 @@ def report(arguments: argparse.Namespace) -> int:
         raise Failure("; ".join(f"{name}: {error}" for name, error in run.errors.items()))
     rated = ratings(arguments.compare, arguments.evaluation)
     lines = ["# Benchmarks", "", machine_line(run), "",
-             "`make bench` wrote this. What is measured has one thread. Ratios compare things measured in one run; times are of "
+             "`make bench` wrote this. Ratios compare things measured in one run; times are of "
              "this machine, beside whatever else it did.", ""]
     passes = forward_passes(run)
     image = arguments.output.with_suffix(".png")
@@ -180,7 +200,7 @@ def report(arguments: argparse.Namespace) -> int:
                 wall = figures["wall clock, ns"]
                 rows.append([model, precision, length, f"{wall['median'] / 1e6:.3g}",
                              f"{wall['p10'] / 1e6:.3g} to {wall['p90'] / 1e6:.3g}",
-                             f"{figures['of the peak, ‰']['median'] / 10:.0f} %", number(figures["allocations"]["median"])])
+                             f"{figures[PEAK]['median'] / 10:.0f} %", number(figures["allocations"]["median"])])
         lines += ["## Forward passes", "",
                   "One text, from token ids to logits. The shipped MiniLM; RoBERTa-base with random weights.", "",
                   table(["model", "precision", "tokens", "p50 ms", "p10 to p90", "of the peak", "allocations"], rows), ""]
@@ -191,7 +211,7 @@ def report(arguments: argparse.Namespace) -> int:
         if not members:
             continue
         labels = list(dict.fromkeys(label for figures in members.values() for label in figures))
-        rows = [[name, *(shown(label, figures.get(label)) for label in labels)] for name, figures in members.items()]
+        rows = [[name, *(shown(label, members[name].get(label)) for label in labels)] for name in sorted(members, key=natural)]
         lines += [f"## {title}", "", table(["benchmark", *map(heading, labels)], rows), ""]
     if run.skipped:
         lines += ["## Skipped", "", *(f"- {name}: {reason}" for name, reason in run.skipped.items()), ""]
@@ -250,7 +270,12 @@ def accuracy_lines(rated: list[dict], passes: dict) -> list[str]:
 def draw(run: Run, passes: dict, rated: list[dict], path: Path) -> None:
     import matplotlib
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
+
+    def logarithmic(axis) -> None:
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(ticker.NullLocator())
 
     models = list(dict.fromkeys(model for model, _ in passes))
     figure, axes = pyplot.subplots(1, len(models) + 1, figsize=(4.8 * (len(models) + 1), 4.2), layout="constrained")
@@ -261,10 +286,12 @@ def draw(run: Run, passes: dict, rated: list[dict], path: Path) -> None:
             milliseconds = [figures["wall clock, ns"]["median"] / 1e6 for figures in lengths.values()]
             panel.plot(list(lengths), milliseconds, marker="o", color=COLOURS[precision], label=precision)
             for (length, figures), value in zip(lengths.items(), milliseconds):
-                panel.annotate(f"{figures['of the peak, ‰']['median'] / 10:.0f} % of peak", (length, value), fontsize=8,
+                panel.annotate(f"{figures[PEAK]['median'] / 10:.0f} % of peak", (length, value), fontsize=8,
                                xytext=(6, -10), textcoords="offset points", color=COLOURS[precision])
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")
+        panel.margins(y=0.12)
+        logarithmic(panel.yaxis)
         panel.set_xticks(list(lengths), labels=list(lengths))
         panel.set_xlim(min(lengths) / 1.3, max(lengths) * 2.2)
         panel.set_xlabel("tokens")
@@ -282,6 +309,7 @@ def draw(run: Run, passes: dict, rated: list[dict], path: Path) -> None:
         last.errorbar(latency, accuracy, yerr=error, marker="o", capsize=4, linestyle="none", color=COLOURS[rating["precision"]],
                       label=f"{rating['model'].split('/')[-1]}, {rating['precision']}: {accuracy:.2f} %")
     last.set_xscale("log")
+    logarithmic(last.xaxis)
     last.margins(x=0.3, y=0.3)
     last.set_xlabel("p50, ms")
     last.set_ylabel("accuracy, %, with its 95 % interval")
@@ -296,17 +324,31 @@ def draw(run: Run, passes: dict, rated: list[dict], path: Path) -> None:
 # Words and numbers
 
 def machine_line(run: Run) -> str:
-    return f"{run.machine['cpu']}, {run.isa}, {run.machine['threads']} threads; apus {run.machine['version']}"
+    return f"{run.machine['cpu']}, {run.isa}, one of {run.machine['threads']} cores; apus {run.machine['version']}"
+
+
+def natural(name: str) -> list:
+    """A key that sorts 8 before 32."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+# How a figure's label ends says its unit: what is shown for it, and how much smaller it is. Shares of the peak are in percent,
+# other ratios in times.
+PEAK = "of the peak, ‰"
 
 
 def heading(label: str) -> str:
-    return label.replace(", ‰", ", %").replace(", ns", ", µs")
+    if label == PEAK:
+        return "of the peak, %"
+    if label.endswith(", ‰"):
+        return re.sub("^(of|over) ", "times ", label.removesuffix(", ‰"))
+    return label.replace(", ns", ", µs")
 
 
 def shown(label: str, figure: dict | None) -> str:
     if figure is None:
         return ""
-    scale = 10 if label.endswith("‰") else 1000 if label.endswith("ns") else 1
+    scale = 10 if label == PEAK else 1000 if label.endswith((", ‰", ", ns")) else 1
     return number(figure["median"] / scale)
 
 
@@ -319,7 +361,8 @@ def count(value: int, noun: str) -> str:
 
 
 def table(header: list[str], rows: list) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    """The first column is of words."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 

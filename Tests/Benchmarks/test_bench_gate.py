@@ -25,9 +25,11 @@ heavy = pytest.mark.skipif(os.environ.get("APUS_TEST_BENCH") != "1",
 
 # The comparison itself
 
+MACHINE = {"cpu": "a CPU", "model": "a vendor 1 2", "isa": "avx2", "threads": 1, "version": "0"}
+
+
 def lines(*figures: dict, **more: object) -> bench_report.Run:
-    machine = {"cpu": "a CPU", "isa": "avx2", "threads": 1, "version": "0"}
-    return bench_report.Run("\n".join(map(json.dumps, [machine, {"name": "a", "figures": figures} | more])))
+    return bench_report.Run("\n".join(map(json.dumps, [MACHINE, {"name": "a", "figures": figures} | more])))
 
 
 def ratio(median: float) -> dict:
@@ -56,6 +58,65 @@ def test_what_was_not_measured_or_went_wrong_is_a_regression_and_what_was_skippe
     assert bench_report.regressions(lines(error="wrong answer"), {})[0][-1] == "wrong answer"
     assert not bench_report.regressions(lines(skipped="no data"), {"a": {"r": 1.0}})
     assert bench_report.regressions(lines(), {"a": {"r": 1.0}})[0][-1] == "not measured"
+
+
+@pytest.mark.parametrize("other", [{"isa": "avx512"}, {"model": "a vendor 1 3"}])
+def test_another_cpu_is_compared_with_the_allocations_of_a_baseline_alone(other: dict) -> None:
+    stored = MACHINE | {"benchmarks": {"a": {"ratio": 700.0, "allocations": 3}, "b": {"ratio": 700.0}}}
+    assert bench_report.comparable(stored, MACHINE) == stored["benchmarks"]
+    assert bench_report.comparable(stored, MACHINE | other) == {"a": {"allocations": 3}}
+
+
+def gate_of(tmp_path: Path, capsys: pytest.CaptureFixture, machine: dict, *figures: dict) -> tuple[int, str]:
+    """The exit code and the output of the gate for a suite that prints these figures."""
+    suite = tmp_path / "suite"
+    printed = "\n".join(map(json.dumps, [machine, {"name": "a", "figures": figures}]))
+    suite.write_text(f"#!/bin/sh\ncat >\"$APUS_BENCH_OUTPUT\" <<'END'\n{printed}\nEND\n")
+    suite.chmod(0o755)
+    argv, sys.argv = sys.argv, ["bench_report.py", "gate", "--suite", str(suite), "--baselines", str(tmp_path)]
+    try:
+        code = bench_report.main()
+    finally:
+        sys.argv = argv
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def test_the_gate_says_what_it_compared_and_fails_where_it_should(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(700), allocations(3))
+    assert code == 2 and "has no baseline" in output
+    stored = MACHINE | {"benchmarks": {"a": {"r": 1000.0, "n": 3}}}
+    (tmp_path / "avx2.json").write_text(json.dumps(stored))
+    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(700), allocations(3))
+    assert code == 0 and "passed: 2 figures of 1 benchmarks" in output
+    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(600), allocations(3))
+    assert code == 1 and regressed(output) == [("a", "r")]
+    assert output.count("measuring again what regressed: 1 of 1") == bench_report.RETRIES
+    # Another CPU: its ratio is not looked at, its allocations are.
+    stored["benchmarks"]["a"] = {"r": 1000.0, "allocations": 3}
+    (tmp_path / "avx2.json").write_text(json.dumps(stored))
+    counted = allocations(3) | {"figure": "allocations"}
+    code, output = gate_of(tmp_path, capsys, MACHINE | {"isa": "neon", "model": "0x41 0xd0c"}, ratio(600), counted)
+    assert code == 0 and "skipped: ratios: avx2.json" in output and "passed: 1 figures" in output
+    counted["median"] = 9
+    code, output = gate_of(tmp_path, capsys, MACHINE | {"isa": "neon"}, ratio(600), counted)
+    assert code == 1 and regressed(output) == [("a", "allocations")]
+
+
+# The report
+
+@pytest.mark.parametrize("label, median, heading, shown", [
+    ("of the peak, ‰", 918, "of the peak, %", "91.8"), ("of OpenBLAS' rate, ‰", 2140, "times OpenBLAS' rate", "2.14"),
+    ("over apus --version, ‰", 2510, "times apus --version", "2.51"), ("processor time, ns", 3390, "processor time, µs", "3.39"),
+    ("allocations", 9592, "allocations", "9,592"), ("VmHWM, KiB", 66952, "VmHWM, KiB", "66,952"),
+])
+def test_figures_are_shown_in_the_unit_that_their_column_names(label: str, median: float, heading: str, shown: str) -> None:
+    assert (bench_report.heading(label), bench_report.shown(label, {"median": median})) == (heading, shown)
+
+
+def test_names_are_sorted_by_their_numbers() -> None:
+    names = ["gemm, 128 rows", "gemm, 8 rows", "gemm, 32 rows"]
+    assert sorted(names, key=bench_report.natural) == ["gemm, 8 rows", "gemm, 32 rows", "gemm, 128 rows"]
 
 
 # The gate on this tree and on one that was made slower
@@ -94,13 +155,10 @@ class Copy:
         assert text.count(old) == 1, f"{name} has changed: adapt this test"
         file.write_text(text.replace(old, new), encoding="utf-8")
 
-    def restore(self, name: str) -> None:
-        shutil.copyfile(ROOT / name, self.path / name)
-
-    def gate(self) -> tuple[int, str]:
+    def make(self, target: str) -> tuple[int, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("APUS_BENCH")}
-        script = 'mount --bind "$0" "$1" && cd "$1" && exec make bench-gate'
-        ended = subprocess.run(["unshare", "--mount", "sh", "-c", script, self.path, ROOT], env=environment, text=True,
+        script = 'mount --bind "$0" "$1" && cd "$1" && exec make "$2"'
+        ended = subprocess.run(["unshare", "--mount", "sh", "-c", script, self.path, ROOT, target], env=environment, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3600)
         return ended.returncode, ended.stdout
 
@@ -110,18 +168,20 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return Copy(tmp_path_factory.mktemp("bench-gate"))
 
 
-def regressed(output: str) -> list[str]:
-    """The benchmarks in the table of what regressed."""
-    rows = [line.split("|")[1].strip() for line in output.splitlines() if line.startswith("| ")]
+def regressed(output: str) -> list[tuple[str, str]]:
+    """Benchmark and figure, by the table of what regressed."""
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in output.splitlines() if line.startswith("| ")]
     return rows[2:]
 
 
 @heavy
 def test_this_tree_passes(copy: Copy) -> None:
-    code, output = copy.gate()
-    if "skipped: no baseline for ISA" in output:
-        pytest.skip("no baseline is stored for this machine's instruction set")
+    code, output = copy.make("bench-gate")
     assert code == 0 and "passed: " in output, output[-3000:]
+    if "skipped: ratios:" in output:
+        # What comes needs ratios of this CPU.
+        code, output = copy.make("bench-baseline")
+        assert code == 0, output[-3000:]
 
 
 @heavy
@@ -130,15 +190,11 @@ def test_a_kernel_made_slower_and_an_allocation_too_many_are_named(copy: Copy) -
     routes = "Sources/Server/Routes/PredictRoutes.swift"
     copy.replace(gemm, *SLOW_GEMM)
     copy.replace(routes, *MORE_ALLOCATIONS)
-    try:
-        code, output = copy.gate()
-    finally:
-        copy.restore(gemm)
-        copy.restore(routes)
-    if "skipped: no baseline for ISA" in output:
-        pytest.skip("no baseline is stored for this machine's instruction set")
-    names = regressed(output)
-    assert code != 0 and any(name.startswith("gemm_u8s8_") for name in names), output[-3000:]
-    assert any(name.startswith("POST /predict") for name in names), output[-3000:]
+    code, output = copy.make("bench-gate")
+    found = regressed(output)
+    assert code != 0 and "skipped: ratios:" not in output, output[-3000:]
+    assert any(name.startswith("gemm_u8s8_") and figure == "of the peak, ‰" for name, figure in found), output[-3000:]
+    assert any(name.startswith("POST /predict") and figure == "allocations" for name, figure in found), output[-3000:]
     # Nothing else was touched: what has no int8 product in it still passes.
-    assert not [name for name in names if name.startswith(("gemm_f32_", "layernorm", "gelu", "softmax", "quantize", "JSON"))], names
+    untouched = ("gemm_f32_", "layernorm", "gelu", "softmax", "quantize", "JSON")
+    assert not [name for name, _ in found if name.startswith(untouched)], found

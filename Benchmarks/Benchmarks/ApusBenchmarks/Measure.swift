@@ -170,8 +170,22 @@ extension Suite {
         let threads = ProcessorCount.available
         FileHandle.standardError.write(
             Data("\(cpu), \(KernelRow.selected.isa), \(threads) threads; what is measured has one\n".utf8))
-        Output.write(["cpu": cpu, "isa": KernelRow.selected.isa, "threads": threads, "version": apusVersion])
+        Output.write([
+            "cpu": cpu, "model": processorModel, "isa": KernelRow.selected.isa, "threads": threads, "version": apusVersion,
+        ])
     }
+
+    /// What tells one kind of CPU from another that has the same name and instruction set: of /proc/cpuinfo, the vendor, the
+    /// family and the model, or what stands there for them on arm64.
+    private static let processorModel: String = {
+        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let wanted = ["vendor_id", "cpu family", "model", "CPU implementer", "CPU part", "CPU variant"]
+        let first = text.components(separatedBy: "\n\n")[0].split(separator: "\n")
+        return first.compactMap { line in
+            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+            return parts.count == 2 && wanted.contains(parts[0]) ? parts[1] : nil
+        }.joined(separator: " ")
+    }()
 
     /// The same numbers for the same seed.
     static func random(_ count: Int, _ scale: Float = 1, seed: UInt64 = 1) -> [Float] {
