@@ -74,8 +74,8 @@ struct TextInput: ParsableArguments {
 
     /// Says which of the input's texts it was that could not be taken.
     private func locate(_ error: TextError, in records: [Record]) -> InputError {
-        let place =
-            texts.isEmpty ? "\(input ?? "standard input"), line \(records[error.index].line)" : "text \(error.index + 1)"
+        let source = input.flatMap { $0 == "-" ? nil : $0 } ?? "standard input"
+        let place = texts.isEmpty ? "\(source), line \(records[error.index].line)" : "text \(error.index + 1)"
         return InputError(place, "the text \(error.problem)")
     }
 }

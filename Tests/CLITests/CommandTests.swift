@@ -161,6 +161,8 @@ extension Pipe {
         let long = try Command("predict", input: [UInt8](repeating: 0x61, count: 1_000_000))
         #expect(long.status == 2)
         #expect(long.errors.hasPrefix("apus: standard input, line 1: the text has 1000000 characters; the limit is 100000"))
+        let named = try Command("predict", "--input", "-", input: [UInt8](repeating: 0x61, count: 1_000_000))
+        #expect(named.errors == long.errors)
         let empty = try Command("predict", input: Array("\n".utf8))
         #expect(empty.status == 2)
         let late = try Command("predict", input: Array("one\ntwo\n\n".utf8))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.append(str(REPOSITORY / "deploy/spark"))
+sys.path += [str(REPOSITORY / "deploy/spark"), str(REPOSITORY / "Tests/Integration")]  # predict.py; binary_and_data.py
 
 pytest.register_assert_rewrite("manifests", "tweets")
 
@@ -25,23 +25,7 @@ for name in list(os.environ):
 os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "NO_PROXY": "127.0.0.1,localhost"}
 
 import tweets  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def apus() -> Path:
-    """The binary."""
-    path = REPOSITORY / os.environ.get("APUS_BINARY", ".build/release/apus")
-    if not path.exists():
-        pytest.exit(f"there is no {path}; build it (make build), or name another with APUS_BINARY", returncode=2)
-    return path.resolve()
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    path = REPOSITORY / os.environ.get("APUS_DATA", "../shared/data")
-    if not (path / "tweeteval-sentiment").is_dir():
-        pytest.skip(f"there is no {path / 'tweeteval-sentiment'}; APUS_DATA names another place")
-    return path / "tweeteval-sentiment"
+from binary_and_data import apus, data  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def read(data: Path, split: str) -> list[str]:
-    return (data / f"{split}_text.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return (data / "tweeteval-sentiment" / f"{split}_text.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def labelled(data: Path, split: str, count: int) -> Iterator[tuple[str, str]]:
-    labels = (data / f"{split}_labels.txt").read_text().split()
+    labels = (data / "tweeteval-sentiment" / f"{split}_labels.txt").read_text().split()
     return islice(zip(read(data, split), labels), count)
 
 

@@ -1,6 +1,6 @@
 """Fixtures of the container's tests: the image, built from the Dockerfile with podman, and a registry of this machine.
 
-    APUS_TEST_CONTAINER=1 python -m pytest Tests/Container      as root, on Debian; the first build takes ten minutes
+    APUS_TEST_CONTAINER=1 make test-container      as root, on Debian; the first build takes ten minutes
 
 Everything is kept in .build-container (APUS_CONTAINER_STORAGE names another place): the base images, so that a second run does
 without debootstrap, and the layers.
@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = "the image is built where APUS_TEST_CONTAINER is set: it takes ten minutes and 10 GB"
     elif os.geteuid() != 0 or lacking:
         reason = f"building images needs root and {', '.join(lacking or NEEDED)}"
+    elif subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode != 0:
+        reason = "root may not mount on this machine, and containers need it"
     else:
         return
     for item in items:

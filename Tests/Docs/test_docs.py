@@ -130,6 +130,25 @@ def test_every_make_target_that_is_named_exists(page: str):
     assert named_targets(read(page)) - make_targets() == set()
 
 
+# What is read, and run by nothing.
+READ_ONLY = ("LICENSE", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", ".gitignore", ".gitattributes")
+
+
+def test_the_readme_says_what_runs_each_file():
+    table = re.search(r"^## What runs each file$(.*?)^## ", read("README.md"), flags=re.MULTILINE | re.DOTALL).group(1)
+    places: set[str] = set()
+    for row in re.findall(r"^\| (`.*)", table, flags=re.MULTILINE):
+        files, run_by, _ = (cell.strip() for cell in row.rstrip("|").split(" | ", 2) if cell is not None)
+        assert re.search(r"`(?:APUS_\w+=1 )?make [a-z-]+`|by hand|from a fresh clone", run_by), row
+        places |= set(re.findall(r"`([^`]+)`", files))
+    listed = subprocess.run(["git", "-C", REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard"],
+                            capture_output=True, text=True, check=True).stdout.splitlines()
+    unnamed = [file for file in listed if (REPOSITORY / file).exists() and not file.startswith(tuple(places) + READ_ONLY)
+               and Path(file).name not in (".gitignore", "Makefile") and "requirements" not in file]
+    assert unnamed == []
+    assert [place for place in sorted(places - {"Package.swift"}) if not any(file.startswith(place) for file in listed)] == []
+
+
 def test_the_contributing_page_names_every_target_that_tests():
     tests = {target for target in make_targets() if target.startswith("test")}
     assert tests - named_targets(read("CONTRIBUTING.md")) == set()

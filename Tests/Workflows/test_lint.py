@@ -1,4 +1,4 @@
-"""Other people's checkers on the workflows and on every shell script of the repository."""
+"""Other people's checkers on the workflows, the compose file and every shell script of the repository."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ def test_zizmor_finds_nothing(tool):
 
 def test_workflows_have_githubs_form(tool):
     run(tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+
+
+def test_the_compose_file_has_the_form_of_its_specification(tool):
+    run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", REPOSITORY / "deploy/compose.yaml")
 
 
 SHELL_SCRIPTS = tracked("*.sh", ".ci/run")
