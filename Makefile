@@ -16,6 +16,9 @@ BENCH_LINES := $(CURDIR)/Benchmarks/.build/bench.jsonl
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
+# Debian 12's OpenBLAS takes CPUs that are newer than itself for ones without AVX-512.
+OPENBLAS_CORE := $(if $(shell grep -w avx512dq /proc/cpuinfo),OPENBLAS_CORETYPE=SkylakeX)
+
 # Installs those of some apt packages that are missing.
 install = missing=; for package in $(1); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
@@ -95,7 +98,7 @@ compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVI
 
 bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/report.md: make bench [COMPARE=a report of apus compare]
 	mkdir -p $(dir $(BENCH_LINES)) && rm -f $(BENCH_LINES)
-	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) \
+	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) $(OPENBLAS_CORE) \
 	swift package --package-path Benchmarks --disable-sandbox benchmark --no-progress
 	$(BENCH_VENV)/bin/python tools/bench_report.py report --lines $(BENCH_LINES) --output Benchmarks/report.md \
 		$(if $(COMPARE),--compare $(COMPARE))
@@ -126,7 +129,7 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r $<
 	touch $@
 %/.installed:
-	python3 -c 'import ensurepip' 2>/dev/null || $(SUDO) apt-get install -y -q python3-venv
+	@$(call install,python3-venv)
 	python3 -m venv $*
 	$*/bin/pip install -q -r $<
 	touch $@

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINES = ROOT / "Benchmarks" / "Baselines"
@@ -28,6 +29,8 @@ EVALUATION = ROOT / "Sources" / "Engine" / "Resources" / "Model" / "evaluation_r
 RETRIES = 2  # what regressed is measured again: a disturbance passes, a regression stays
 STORED_RUNS = 3
 ALLOCATIONS = "allocations"
+REGRESSED = "regressed"
+SKIPPED = "skipped"
 COLOURS = {"int8": "#cc3311", "f32": "#4477aa"}
 
 
@@ -95,25 +98,46 @@ def comparable(stored: dict, machine: dict) -> dict[str, dict[str, float]]:
     return {name: figures for name, figures in counts.items() if figures}
 
 
-def regressions(run: Run, baseline: dict[str, dict[str, float]]) -> list[tuple[str, str, str, str, str]]:
-    """(benchmark, figure, baseline, limit, found) of whatever is worse than its limit, or was not measured."""
-    found = []
+class Row(NamedTuple):
+    """A figure beside its baseline."""
+
+    benchmark: str
+    figure: str
+    baseline: float | None
+    limit: float | None
+    found: float | None
+    state: str  # empty where it passes
+
+    @property
+    def failed(self) -> bool:
+        return self.state not in ("", SKIPPED)
+
+
+def judge(run: Run, baseline: dict[str, dict[str, float]]) -> list[Row]:
+    """Each figure of the baseline, and whatever went wrong besides."""
+    rows = []
     for name, figures in baseline.items():
-        if name in run.skipped:
-            continue
-        if name in run.errors or name not in run.benchmarks:
-            found.append((name, "", "", "", run.errors.get(name, "not measured")))
-            continue
         for label, stored in figures.items():
-            figure = run.benchmarks[name].get(label)
-            if figure is None or "relative" not in figure:
-                found.append((name, label, number(stored), "", "not measured"))
-                continue
-            bound, median = limit(figure, stored), figure["median"]
-            if (median < bound) if figure["prefers_larger"] else (median > bound):
-                found.append((name, label, number(stored), number(bound), number(median)))
-    found += [(name, "", "", "", error) for name, error in run.errors.items() if name not in baseline]
-    return found
+            figure = run.benchmarks.get(name, {}).get(label)
+            bound = found = None
+            if name in run.errors:
+                state = run.errors[name]
+            elif name in run.skipped:
+                state = SKIPPED
+            elif figure is None or "relative" not in figure:
+                state = "not measured"
+            else:
+                bound, found = limit(figure, stored), figure["median"]
+                state = REGRESSED if ((found < bound) if figure["prefers_larger"] else (found > bound)) else ""
+            rows.append(Row(name, label, stored, bound, found, state))
+    return rows + [Row(name, "", None, None, None, error) for name, error in run.errors.items() if name not in baseline]
+
+
+def judge_again(rows: list[Row], run: Run, baseline: dict[str, dict[str, float]]) -> list[Row]:
+    """The rows, with those that regressed as they are in another run of theirs. What was measured once cannot be skipped."""
+    again = {row[:2]: row for row in judge(run, baseline)}
+    rows = [again[row[:2]] if row.state == REGRESSED else row for row in rows]
+    return [row._replace(state="not measured") if row.state == SKIPPED and row.benchmark in run.skipped else row for row in rows]
 
 
 def gate(arguments: argparse.Namespace) -> int:
@@ -133,20 +157,24 @@ def gate(arguments: argparse.Namespace) -> int:
         print(f"skipped: {name}: {reason}")
     for name in run.benchmarks.keys() - stored["benchmarks"].keys():
         print(f"not in the baseline: {name}; store it with make bench-baseline")
-    worse = regressions(run, baseline)
+    rows = judge(run, baseline)
     for _ in range(RETRIES):
-        if not worse:
+        names = list(dict.fromkeys(row.benchmark for row in rows if row.state == REGRESSED))
+        if not names or any(row.failed and row.state != REGRESSED for row in rows):
             break
-        names = list(dict.fromkeys(name for name, *_ in worse))
         print(f"measuring again what regressed: {len(names)} of {len(baseline)}", flush=True)
-        again = regressions(measure(arguments.suite, names), {name: baseline[name] for name in names if name in baseline})
-        worse = [row for row in again if row[:2] in {other[:2] for other in worse}]
-    figures = sum(map(len, baseline.values()))
-    if worse:
-        print(f"\n{count(len(worse), 'figure')} of {figures} regressed against {path.name} of {stored['cpu']}:\n")
-        print(table(["benchmark", "figure", "baseline", "limit", "found"], worse))
+        rows = judge_again(rows, measure(arguments.suite, names), {name: baseline[name] for name in names})
+    rows.sort(key=lambda row: not row.failed)
+    print()
+    print(table(["benchmark", "figure", "baseline", "limit", "found", ""],
+                [[row.benchmark, row.figure, *map(number, row[2:5]), row.state] for row in rows]))
+    print()
+    failed = sum(row.failed for row in rows)
+    compared = sum(row.state != SKIPPED for row in rows)
+    if failed:
+        print(f"failed: {count(failed, 'figure')} of {compared} against {path.name} of {stored['cpu']}")
         return 1
-    print(f"passed: {figures} figures of {len(baseline)} benchmarks, none worse than its limit")
+    print(f"passed: {count(compared, 'figure')} compared, none worse than its limit; {len(rows) - compared} skipped")
     return 0
 
 
@@ -156,6 +184,9 @@ def store(arguments: argparse.Namespace) -> int:
     errors = {name: error for run in runs for name, error in run.errors.items()}
     if errors:
         raise Failure("; ".join(f"{name}: {error}" for name, error in errors.items()))
+    if runs[0].skipped:
+        raise Failure("the baseline would lack what was skipped: "
+                      + "; ".join(f"{name}: {reason}" for name, reason in runs[0].skipped.items()))
     benchmarks: dict[str, dict[str, float]] = {}
     for name, figures in runs[0].benchmarks.items():
         benchmarks[name] = {
@@ -187,8 +218,9 @@ def report(arguments: argparse.Namespace) -> int:
         raise Failure("; ".join(f"{name}: {error}" for name, error in run.errors.items()))
     rated = ratings(arguments.compare, arguments.evaluation)
     lines = ["# Benchmarks", "", machine_line(run), "",
-             "`make bench` wrote this. Ratios compare things measured in one run; times are of "
-             "this machine, beside whatever else it did.", ""]
+             "`make bench` wrote this. Ratios compare things measured in one run; times are of this machine, beside whatever else "
+             "it did. Apus' weights are packed when a model is loaded, OpenBLAS packs both matrices in each call. A request's "
+             "time is that of server and client together.", ""]
     passes = forward_passes(run)
     image = arguments.output.with_suffix(".png")
     if passes:
@@ -324,7 +356,7 @@ def draw(run: Run, passes: dict, rated: list[dict], path: Path) -> None:
 # Words and numbers
 
 def machine_line(run: Run) -> str:
-    return f"{run.machine['cpu']}, {run.isa}, one of {run.machine['threads']} cores; apus {run.machine['version']}"
+    return f"{run.machine['cpu']}, {run.isa}, one of {run.machine['threads']} cores; apus {run.machine['version']}, {run.machine['openblas']}"
 
 
 def natural(name: str) -> list:
@@ -332,14 +364,14 @@ def natural(name: str) -> list:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-# How a figure's label ends says its unit: what is shown for it, and how much smaller it is. Shares of the peak are in percent,
-# other ratios in times.
+# How a figure's label ends says its unit. Shares of the peak and what a server adds are shown in percent, other ratios in times.
 PEAK = "of the peak, ‰"
+BEYOND_ENGINE = "beyond the engine's time, ‰"
 
 
 def heading(label: str) -> str:
-    if label == PEAK:
-        return "of the peak, %"
+    if label in (PEAK, BEYOND_ENGINE):
+        return label.replace("‰", "%")
     if label.endswith(", ‰"):
         return re.sub("^(of|over) ", "times ", label.removesuffix(", ‰"))
     return label.replace(", ns", ", µs")
@@ -348,11 +380,13 @@ def heading(label: str) -> str:
 def shown(label: str, figure: dict | None) -> str:
     if figure is None:
         return ""
-    scale = 10 if label == PEAK else 1000 if label.endswith((", ‰", ", ns")) else 1
+    scale = 10 if label in (PEAK, BEYOND_ENGINE) else 1000 if label.endswith((", ‰", ", ns")) else 1
     return number(figure["median"] / scale)
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 

@@ -72,6 +72,7 @@ public struct ApusServer: Sendable {
             rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
         }
         routes = RouteTable(rows)
+        for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
     }
 

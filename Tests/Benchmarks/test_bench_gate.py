@@ -34,7 +34,7 @@ heavy = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 # The comparison itself
 
-MACHINE = {"cpu": "a CPU", "model": "a vendor 1 2", "isa": "avx2", "threads": 1, "version": "0"}
+MACHINE = {"cpu": "a CPU", "model": "a vendor 1 2", "isa": "avx2", "threads": 1, "version": "0", "openblas": "OpenBLAS 0"}
 
 
 def lines(*figures: dict, **more: object) -> bench_report.Run:
@@ -56,17 +56,19 @@ def allocations(median: float) -> dict:
     ({"figure": "n", "median": 1, "relative": 0, "absolute": 0, "prefers_larger": False}, 0, True),
 ])
 def test_a_figure_regresses_beyond_its_limit_and_only_on_its_bad_side(figure: dict, stored: float, regresses: bool) -> None:
-    found = bench_report.regressions(lines(figure), {"a": {figure["figure"]: stored}})
-    assert bool(found) == regresses
+    [row] = bench_report.judge(lines(figure), {"a": {figure["figure"]: stored}})
+    assert row.failed == regresses
 
 
-def test_what_was_not_measured_or_went_wrong_is_a_regression_and_what_was_skipped_is_not() -> None:
-    baseline = {"a": {"r": 1000.0}, "b": {"r": 1000.0}}
-    assert [row[0] for row in bench_report.regressions(lines(ratio(1000)), baseline)] == ["b"]
-    assert bench_report.regressions(lines(error="wrong answer"), {"a": {"r": 1.0}})[0][-1] == "wrong answer"
-    assert bench_report.regressions(lines(error="wrong answer"), {})[0][-1] == "wrong answer"
-    assert not bench_report.regressions(lines(skipped="no data"), {"a": {"r": 1.0}})
-    assert bench_report.regressions(lines(), {"a": {"r": 1.0}})[0][-1] == "not measured"
+def test_what_was_not_measured_or_went_wrong_fails_and_what_was_skipped_does_not() -> None:
+    def states(run: bench_report.Run, *names: str) -> list[tuple[str, bool]]:
+        return [(row.state, row.failed) for row in bench_report.judge(run, {name: {"r": 1000.0} for name in names})]
+
+    assert states(lines(ratio(1000)), "a", "b") == [("", False), ("not measured", True)]
+    assert states(lines(error="wrong answer"), "a") == [("wrong answer", True)]
+    assert states(lines(error="wrong answer")) == [("wrong answer", True)]
+    assert states(lines(skipped="no data"), "a") == [("skipped", False)]
+    assert states(lines(), "a") == [("not measured", True)]
 
 
 @pytest.mark.parametrize("other", [{"isa": "avx512"}, {"model": "a vendor 1 3"}])
@@ -76,40 +78,85 @@ def test_another_cpu_is_compared_with_the_allocations_of_a_baseline_alone(other:
     assert bench_report.comparable(stored, MACHINE | other) == {"a": {"allocations": 3}}
 
 
-def gate_of(tmp_path: Path, capsys: pytest.CaptureFixture, machine: dict, *figures: dict) -> tuple[int, str]:
-    """The exit code and the output of the gate for a suite that prints these figures."""
-    suite = tmp_path / "suite"
-    printed = "\n".join(map(json.dumps, [machine, {"name": "a", "figures": figures}]))
-    suite.write_text(f"#!/bin/sh\ncat >\"$APUS_BENCH_OUTPUT\" <<'END'\n{printed}\nEND\n")
-    suite.chmod(0o755)
-    argv, sys.argv = sys.argv, ["bench_report.py", "gate", "--suite", str(suite), "--baselines", str(tmp_path)]
-    try:
-        code = bench_report.main()
-    finally:
-        sys.argv = argv
-    said = capsys.readouterr()
-    return code, said.out + said.err
+class Suite:
+    """Runs the gate over what a suite would print: one dictionary a run, the last one again and again."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture) -> None:
+        self.folder, self.capsys = folder, capsys
+        self.program = folder / "suite"
+        self.program.write_text(
+            f"#!/bin/sh\ncd {folder}\nrun=$(ls -d run.* | head -n 1)\ncat $run >\"$APUS_BENCH_OUTPUT\"\n"
+            'if [ "$(ls -d run.* | wc -l)" -gt 1 ]; then rm $run; fi\n')
+        self.program.chmod(0o755)
+
+    def command(self, name: str, machine: dict, *runs: dict) -> tuple[int, str]:
+        """The exit code and the output."""
+        for old in self.folder.glob("run.*"):
+            old.unlink()
+        for index, run in enumerate(runs):
+            (self.folder / f"run.{index}").write_text("\n".join(map(json.dumps, [machine, {"name": "a"} | run])))
+        argv, sys.argv = sys.argv, ["bench_report.py", name, "--suite", str(self.program), "--baselines", str(self.folder)]
+        try:
+            code = bench_report.main()
+        finally:
+            sys.argv = argv
+        said = self.capsys.readouterr()
+        return code, said.out + said.err
 
 
-def test_the_gate_says_what_it_compared_and_fails_where_it_should(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(700), allocations(3))
+@pytest.fixture
+def suite(tmp_path: Path, capsys: pytest.CaptureFixture) -> Suite:
+    return Suite(tmp_path, capsys)
+
+
+def figures(*figures: dict) -> dict:
+    return {"figures": figures}
+
+
+def test_the_gate_says_what_it_compared_and_fails_where_it_should(suite: Suite, tmp_path: Path) -> None:
+    fine, slow = figures(ratio(700), allocations(3)), figures(ratio(600), allocations(3))
+    code, output = suite.command("gate", MACHINE, fine)
     assert code == 2 and "has no baseline" in output
-    stored = MACHINE | {"benchmarks": {"a": {"r": 1000.0, "n": 3}}}
-    (tmp_path / "avx2.json").write_text(json.dumps(stored))
-    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(700), allocations(3))
-    assert code == 0 and "passed: 2 figures of 1 benchmarks" in output
-    code, output = gate_of(tmp_path, capsys, MACHINE, ratio(600), allocations(3))
-    assert code == 1 and regressed(output) == [("a", "r")]
+    (tmp_path / "avx2.json").write_text(json.dumps(MACHINE | {"benchmarks": {"a": {"r": 1000.0, "n": 3}}}))
+    code, output = suite.command("gate", MACHINE, fine)
+    assert code == 0 and "passed: 2 figures compared" in output and "| a | r | 1,000 | 700 | 700 |  |" in output
+    code, output = suite.command("gate", MACHINE, slow)
+    assert code == 1 and regressed(output) == [("a", "r")] and "failed: 1 figure of 2 against avx2.json" in output
     assert output.count("measuring again what regressed: 1 of 1") == bench_report.RETRIES
-    # Another CPU: its ratio is not looked at, its allocations are.
-    stored["benchmarks"]["a"] = {"r": 1000.0, "allocations": 3}
-    (tmp_path / "avx2.json").write_text(json.dumps(stored))
+
+
+def test_a_disturbance_passes_and_nothing_else_does(suite: Suite, tmp_path: Path) -> None:
+    (tmp_path / "avx2.json").write_text(json.dumps(MACHINE | {"benchmarks": {"a": {"r": 1000.0, "n": 3}}}))
+    fine, slow = figures(ratio(1000), allocations(3)), figures(ratio(500), allocations(3))
+    wrong, skipped, nothing = {"error": "wrong answer"}, {"skipped": "no data"}, {"figures": []}
+    assert suite.command("gate", MACHINE, slow, fine)[0] == 0
+    assert suite.command("gate", MACHINE, slow, slow, fine)[0] == 0
+    for runs in ([slow, wrong], [wrong, fine], [wrong, slow], [nothing, slow], [nothing, fine], [slow, skipped], [slow, nothing]):
+        assert suite.command("gate", MACHINE, *runs)[0] == 1, runs
+    code, output = suite.command("gate", MACHINE, skipped)
+    assert code == 0 and "passed: 0 figures compared, none worse than its limit; 2 skipped" in output
+    assert "skipped: a: no data" in output
+    (tmp_path / "avx2.json").write_text(json.dumps(MACHINE | {"benchmarks": {}}))
+    assert suite.command("gate", MACHINE, wrong, fine)[0] == 1
+
+
+def test_another_cpus_ratios_are_not_looked_at_and_its_allocations_are(suite: Suite, tmp_path: Path) -> None:
+    (tmp_path / "avx2.json").write_text(json.dumps(MACHINE | {"benchmarks": {"a": {"r": 1000.0, "allocations": 3}}}))
+    other = MACHINE | {"isa": "neon", "model": "0x41 0xd0c"}
     counted = allocations(3) | {"figure": "allocations"}
-    code, output = gate_of(tmp_path, capsys, MACHINE | {"isa": "neon", "model": "0x41 0xd0c"}, ratio(600), counted)
-    assert code == 0 and "skipped: ratios: avx2.json" in output and "passed: 1 figures" in output
-    counted["median"] = 9
-    code, output = gate_of(tmp_path, capsys, MACHINE | {"isa": "neon"}, ratio(600), counted)
+    code, output = suite.command("gate", other, figures(ratio(600), counted))
+    assert code == 0 and "skipped: ratios: avx2.json" in output and "passed: 1 figure compared" in output
+    code, output = suite.command("gate", other, figures(ratio(600), counted | {"median": 9}))
     assert code == 1 and regressed(output) == [("a", "allocations")]
+
+
+def test_a_baseline_is_of_everything_or_not_stored(suite: Suite, tmp_path: Path) -> None:
+    code, output = suite.command("store", MACHINE, {"skipped": "no data"})
+    assert code == 2 and "the baseline would lack what was skipped: a: no data" in output
+    assert not (tmp_path / "avx2.json").exists()
+    code, output = suite.command("store", MACHINE, *(figures(ratio(value), allocations(3)) for value in (900, 1000, 1100)))
+    assert code == 0, output
+    assert json.loads((tmp_path / "avx2.json").read_text())["benchmarks"] == {"a": {"r": 1000.0, "n": 3}}
 
 
 # The report
@@ -131,7 +178,7 @@ def test_names_are_sorted_by_their_numbers() -> None:
 # The gate on this tree and on one that was made slower
 
 START = "    size_t groups = inner / 4;\n"
-SLOW_GEMM = (START, START + "    for (volatile size_t wasted = 0; wasted < 8 * rows * groups; wasted++) {}\n")
+SLOW_GEMM = (START, START + "    for (volatile size_t wasted = 0; wasted < rows * groups; wasted++) {}\n")
 ANSWER = "        return .json(body.answer(predictions))\n"
 MORE_ALLOCATIONS = (
     ANSWER,
@@ -178,9 +225,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 def regressed(output: str) -> list[tuple[str, str]]:
-    """Benchmark and figure, by the table of what regressed."""
-    rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in output.splitlines() if line.startswith("| ")]
-    return rows[2:]
+    """Benchmark and figure, by the table."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in output.splitlines() if line.startswith("| ")]
+    return [(row[1], row[2]) for row in rows if row[-2] == bench_report.REGRESSED]
 
 
 @heavy

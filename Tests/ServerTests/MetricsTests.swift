@@ -84,6 +84,8 @@ import Testing
                 #"http_requests_total{handler="/predict",method="POST",status="400"} 1"#,
                 #"http_requests_total{handler="/predict",method="other",status="405"} 1"#,
                 #"http_requests_total{handler="other",method="POST",status="404"} 1"#,
+                #"http_requests_total{handler="/",method="POST",status="500"} 0"#,
+                #"http_requests_total{handler="/v2/models/{model}/infer",method="POST",status="503"} 0"#,
                 #"http_request_duration_seconds_count{handler="/predict",method="POST"} 4"#,
                 #"http_request_duration_seconds_bucket{handler="/predict",method="POST",le="0.0005"} "#,
                 #"http_requests_in_progress 1"#, #"apus_predictions_total{label="positive"} 3"#,

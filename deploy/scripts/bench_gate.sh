@@ -18,12 +18,14 @@ sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//g' "$log" >"$log.plain"
         echo '### ❌ A benchmark fell behind, or did not run'
     elif grep -q '^skipped: ratios:' "$log.plain"; then
         echo '### ⚠️ No benchmark allocates more; speed was not compared: there is no baseline for this kind of CPU'
+    elif grep -q '^skipped:' "$log.plain"; then
+        echo '### ⚠️ No benchmark fell behind; some were skipped'
     else
         echo '### ✅ No benchmark fell behind'
     fi
     echo
     # What was found, and tables as they are; the rest to look up.
-    grep -E '^(passed|skipped|not in the baseline):' "$log.plain" | sed 's/$/  /' || true
+    grep -E '^(passed|failed|skipped|not in the baseline):' "$log.plain" | sed 's/$/  /' || true
     echo
     grep '^|' "$log.plain" || true
     printf '\n<details><summary>all of its output</summary>\n\n~~~~\n'

@@ -42,7 +42,7 @@ func jsonBenchmarks() {
 
 private func counted(
     _ own: @escaping () -> Void, beside theirs: @escaping () -> Void
-) -> ((Figure, Double) -> Void) -> Void {
+) -> Sample {
     let sample = compare(Repeated(own), with: Repeated(theirs), .ofFoundation)
     return { record in
         record(.allocations, allocations(own))

@@ -1,22 +1,23 @@
 import AllocationCounter
 import Benchmark
+import COpenBLAS
 import Engine
 import Foundation
 import Kernels
 
 /// A benchmark whose `prepare` makes the data, checks the answer and gives back what takes one sample.
 func measure(
-    _ name: String, _ figures: [Figure], gate: Bool = true, iterations: Int = 200,
-    prepare: @escaping () async throws -> (_ record: (Figure, Double) -> Void) -> Void
+    _ name: String, _ figures: [Figure], gate: Bool = true, iterations: Int = 200, seconds: Double = Suite.seconds,
+    prepare: @escaping () async throws -> Sample
 ) {
     guard Suite.wants(name, gate: gate) else { return }
     let samples = Samples(name)
-    let prepared = Box<((Figure, Double) -> Void) -> Void>()
+    let prepared = Box<Sample>()
     Benchmark(
         name,
         configuration: .init(
             metrics: figures.map(\.metric), warmupIterations: 2, scalingFactor: .one,
-            maxDuration: .milliseconds(Int(Suite.seconds * 1000)), maxIterations: iterations),
+            maxDuration: .milliseconds(Int(seconds * 1000)), maxIterations: iterations),
         closure: { benchmark in
             // The framework's own way to fail ends the others, too.
             guard let sample = prepared.value else { return }
@@ -99,10 +100,11 @@ struct Repeated {
     }
 }
 
+/// Takes one sample, of several figures.
+typealias Sample = (_ record: (Figure, Double) -> Void) -> Void
+
 /// Samples of `subject` between samples of a yardstick: what disturbs one disturbs the other.
-func compare(
-    _ subject: Repeated, with yardstick: Repeated, _ figure: Figure
-) -> ((Figure, Double) -> Void) -> Void {
+func compare(_ subject: Repeated, with yardstick: Repeated, _ figure: Figure) -> Sample {
     return { record in
         let before = yardstick.sample()
         let time = subject.sample()
@@ -133,6 +135,17 @@ struct PeakRate {
         let start = ProcessorTime.ofThread
         let operations = kernel(rounds)
         return Double(operations) / (ProcessorTime.ofThread - start)
+    }
+}
+
+/// What `amount` of work in a run of `body` is of what could be done at the peak meanwhile.
+func compare(_ body: Repeated, with peak: PeakRate, _ figure: Figure, amount: Double) -> Sample {
+    return { record in
+        let before = peak.sample()
+        let time = body.sample()
+        let best = max(before, peak.sample())
+        record(figure, 1000 * amount / time / best)
+        record(.nanoseconds, time)
     }
 }
 
@@ -168,11 +181,26 @@ extension Suite {
         guard Output.isEmpty else { return }
         let cpu = ProcessorName.current
         let threads = ProcessorCount.available
+        let version = String(cString: openblas_get_config()).split(separator: " ").prefix(2).joined(separator: " ")
+        let openBLAS = "\(version) for \(String(cString: openblas_get_corename()))"
         FileHandle.standardError.write(
             Data("\(cpu), \(KernelRow.selected.isa), \(threads) threads; what is measured has one\n".utf8))
         Output.write([
             "cpu": cpu, "model": processorModel, "isa": KernelRow.selected.isa, "threads": threads, "version": apusVersion,
+            "openblas": openBLAS,
         ])
+    }
+
+    /// All counts of allocations would be 0, and none worse than its limit, where nothing is counted.
+    static func checkAllocationCounter() {
+        let before = allocation_counter_count()
+        let memory = malloc(16)
+        blackHole(memory)
+        free(memory)
+        if allocation_counter_works() == 0 || allocation_counter_count() == before {
+            let problem = "malloc is not counted; it is with glibc and without sanitizers"
+            fail("the allocation counter", WrongAnswer(description: problem))
+        }
     }
 
     /// What tells one kind of CPU from another that has the same name and instruction set: of /proc/cpuinfo, the vendor, the

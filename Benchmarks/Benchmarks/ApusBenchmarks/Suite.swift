@@ -4,11 +4,13 @@ import Foundation
 /// What is measured: everything, or with APUS_BENCH=gate what `make bench-gate` compares with the stored baseline.
 let benchmarks: @Sendable () -> Void = {
     Suite.printMachine()
+    Suite.checkAllocationCounter()
     gemmBenchmarks()
     vectorBenchmarks()
     tokenizerBenchmarks()
     forwardPassBenchmarks()
     jsonBenchmarks()
+    metricsBenchmarks()
     serverBenchmarks()
     processBenchmarks()
 }

@@ -51,7 +51,7 @@ private func roberta(_ files: String) throws -> TextTokenizer {
     return try TextTokenizer(try ModelDirectory(path: directory))
 }
 
-private func tokenize(_ tokenizer: TextTokenizer) throws -> ((Figure, Double) -> Void) -> Void {
+private func tokenize(_ tokenizer: TextTokenizer) throws -> Sample {
     // The slow way to the same ids: byte by byte from the tokens' texts, for what is plain.
     let texts = tokenizer.tokensByID()
     let plain = "the meeting is at noon on tuesday"

@@ -2,34 +2,67 @@ import Benchmark
 import Foundation
 import Kernels
 
-/// Everything but the products with weights, beside the scalar kernel in the same run.
+/// Everything but the products with weights, beside the arithmetic peak and the scalar kernel in the same run.
 func vectorBenchmarks() {
     for row in KernelRow.supported.dropFirst() {
-        let gate = row.isa == KernelRow.selected.isa
-        for (name, make) in kernels {
-            measure("\(name), \(row.isa)", [.ofScalar, .nanoseconds], gate: gate) {
-                let own = try make(row.kernels)
-                let scalar = try make(KernelRow.scalar.kernels)
-                return compare(Repeated(own), with: Repeated(scalar), .ofScalar)
+        for kernel in kernels {
+            let isa = String(cString: kernel.isInt8 ? row.kernels.gemm_u8s8_isa : row.kernels.gemm_f32_isa)
+            // avx512vnni has avx512's f32 kernels.
+            guard isa == row.isa else { continue }
+            measure("\(kernel.name), \(isa)", [kernel.figure, .ofScalar, .nanoseconds]) {
+                let own = Repeated(try kernel.make(row.kernels))
+                let scalar = Repeated(try kernel.make(KernelRow.scalar.kernels))
+                let peak = PeakRate(kernel.isInt8 ? row.kernels.peak_u8s8 : row.kernels.peak_f32)
+                let sample = compare(own, with: peak, kernel.figure, amount: kernel.amount)
+                return { record in
+                    var time = 0.0
+                    sample { figure, value in
+                        if figure == .nanoseconds { time = value }
+                        record(figure, value)
+                    }
+                    record(.ofScalar, 1000 * scalar.sample() / time)
+                }
             }
         }
     }
 }
 
-private typealias Make = (apus_kernels) throws -> () -> Void
+private struct VectorKernel {
+    let name: String
+    var isInt8 = false
+    /// What `amount` is compared as: elements, or operations.
+    let figure: Figure
+    let amount: Double
+    /// Checks the kernel against its definition in Double, then gives it back.
+    let make: (apus_kernels) throws -> () -> Void
 
-/// Each checks the kernel against its definition in Double, then gives it back.
-private let kernels: [(String, Make)] = [
-    ("layernorm_f32, 32 rows of 384", { try layerNorm($0, rows: 32, columns: 384) }),
-    ("layernorm_f32, 32 rows of 768", { try layerNorm($0, rows: 32, columns: 768) }),
-    ("gelu_f32, 32 rows of 1536", { try gelu($0, count: 32 * 1536) }),
-    ("softmax_f32, 128 values", { try softmax($0, count: 128) }),
-    ("quantize_u8, 32 rows of 384", { try quantize($0, rows: 32, columns: 384) }),
-    ("quantize_u8, 32 rows of 3072", { try quantize($0, rows: 32, columns: 3072) }),
-    ("attention_f32, 128 tokens, heads of 32", { try attention($0, $0.attention_f32, 128, 32, bound: 1e-5) }),
-    ("attention_f32, 128 tokens, heads of 64", { try attention($0, $0.attention_f32, 128, 64, bound: 1e-5) }),
-    ("attention_u8s8, 128 tokens, heads of 32", { try attention($0, $0.attention_u8s8, 128, 32, bound: 0.03) }),
-    ("attention_u8s8, 128 tokens, heads of 64", { try attention($0, $0.attention_u8s8, 128, 64, bound: 0.03) }),
+    static func elements(
+        _ name: String, _ count: Int, _ make: @escaping (apus_kernels) throws -> () -> Void
+    ) -> VectorKernel {
+        VectorKernel(name: name, figure: .elements, amount: Double(count), make: make)
+    }
+
+    /// Attention of 128 tokens: two products, 2 operations for each query, key and value of a head.
+    static func attention(
+        _ name: String, _ head: Int, isInt8: Bool, bound: Double, _ kernel: @escaping (apus_kernels) -> Attention
+    ) -> VectorKernel {
+        VectorKernel(name: name, isInt8: isInt8, figure: .ofPeakOfPass, amount: Double(2 * 2 * 128 * 128 * head)) {
+            try ApusBenchmarks.attention($0, kernel($0), 128, head, bound: bound)
+        }
+    }
+}
+
+private let kernels: [VectorKernel] = [
+    .elements("layernorm_f32, 32 rows of 384", 32 * 384) { try layerNorm($0, rows: 32, columns: 384) },
+    .elements("layernorm_f32, 32 rows of 768", 32 * 768) { try layerNorm($0, rows: 32, columns: 768) },
+    .elements("gelu_f32, 32 rows of 1536", 32 * 1536) { try gelu($0, count: 32 * 1536) },
+    .elements("softmax_f32, 128 values", 128) { try softmax($0, count: 128) },
+    .elements("quantize_u8, 32 rows of 384", 32 * 384) { try quantize($0, rows: 32, columns: 384) },
+    .elements("quantize_u8, 32 rows of 3072", 32 * 3072) { try quantize($0, rows: 32, columns: 3072) },
+    .attention("attention_f32, 128 tokens, heads of 32", 32, isInt8: false, bound: 1e-5) { $0.attention_f32 },
+    .attention("attention_f32, 128 tokens, heads of 64", 64, isInt8: false, bound: 1e-5) { $0.attention_f32 },
+    .attention("attention_u8s8, 128 tokens, heads of 32", 32, isInt8: true, bound: 0.03) { $0.attention_u8s8 },
+    .attention("attention_u8s8, 128 tokens, heads of 64", 64, isInt8: true, bound: 0.03) { $0.attention_u8s8 },
 ]
 
 private func expectClose(_ found: [Float], _ expected: [Double], _ bound: Double) throws {

@@ -2,7 +2,7 @@
 #include "../vector/lanes16.h"
 
 uint64_t KERNEL(peak_f32)(uint64_t rounds) {
-    enum { CHAINS = TILE_ROWS * TILE_VECTORS }; // independent, as in the product
+    enum { CHAINS = PEAK_VECTORS };
     lanes16 sums[CHAINS];
     lanes16 x = (lanes16)0.5f, y = (lanes16)0.25f;
     for (int i = 0; i < CHAINS; i++) sums[i] = (lanes16)(float)i;

@@ -196,6 +196,12 @@ extension InferenceQueue {
         package let queued: Duration
         /// From there to the end of the last batch.
         package let inferred: Duration
+
+        package init(predictions: [Prediction], queued: Duration, inferred: Duration) {
+            self.predictions = predictions
+            self.queued = queued
+            self.inferred = inferred
+        }
     }
 
     /// A request's texts. Changed under the queue's lock or on the inference thread, never both at once: `next` and

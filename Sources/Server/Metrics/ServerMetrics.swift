@@ -65,10 +65,6 @@ package final class ServerMetrics: Sendable {
         queueDepth = Meter(label: "apus_queue_depth", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
-        // A series that begins with its first failure would have no rate then, and no alert would see that one.
-        for status in [200, 429, 500, 503, 504] {
-            requests[.init(handler: "/predict", method: "POST", status: status)].increment(by: 0)
-        }
         Meter(
             label: "apus_model_info",
             dimensions: [
@@ -87,25 +83,32 @@ package final class ServerMetrics: Sendable {
         case stopping
     }
 
+    /// A series that begins with its first failure would have no rate then, and no alert would see that one.
+    func beginSeries(ofPostsTo handler: String) {
+        for status in [200, 429, 500, 503, 504] {
+            requests[.init(handler: handler, method: "POST", status: status)].increment(by: 0)
+        }
+    }
+
     /// A request that no handler saw: it was no HTTP, or did not arrive in time.
     func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
 
-    func requestStarted() { inProgress.increment(by: 1) }
+    package func requestStarted() { inProgress.increment(by: 1) }
 
-    func requestEnded(handler: String, method: String, status: Int, error: String?, took duration: Duration) {
+    package func requestEnded(handler: String, method: String, status: Int, error: String?, took duration: Duration) {
         inProgress.decrement(by: 1)
         requests[RequestKey(handler: handler, method: method, status: status)].increment()
         durations[HandlerKey(handler: handler, method: method)].record(duration: duration)
         if let error, RejectionReason(rawValue: error) != nil { rejections[error].increment() }
     }
 
-    func record(batchOf encodings: [Encoding], took duration: Duration) {
+    package func record(batchOf encodings: [Encoding], took duration: Duration) {
         batchTexts.record(encodings.count)
         batchTokens.record(encodings.reduce(0) { $0 + $1.ids.count })
         inference.record(duration: duration)
     }
 
-    func record(_ answer: InferenceQueue.Answer, tokenized: Duration) {
+    package func record(_ answer: InferenceQueue.Answer, tokenized: Duration) {
         tokenizing.record(duration: tokenized)
         queueing.record(duration: answer.queued)
         for prediction in answer.predictions {
@@ -117,7 +120,7 @@ package final class ServerMetrics: Sendable {
     }
 
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
-    func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?) -> String {
+    package func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?) -> String {
         queueDepth.set(depth)
         connections.set(open)
         if let drift = drift?.current {
