@@ -238,6 +238,10 @@ def port_names(spec: dict) -> set[str | int]:
     return {port[key] for container in spec["containers"] for port in container["ports"] for key in ("name", "containerPort")}
 
 
+def handler(probe: dict) -> dict:
+    return probe.get("httpGet") or probe["tcpSocket"]
+
+
 def container_problems(spec: dict, secrets: dict[str, set[str]]) -> list[str]:
     """Of a pod's container: ports, probes, variables, times, sizes."""
     problems = []
@@ -247,8 +251,11 @@ def container_problems(spec: dict, secrets: dict[str, set[str]]) -> list[str]:
     if listens_on not in port_names(spec):
         problems.append(f"it listens on {listens_on}, and its ports are {container['ports']}")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        if (port := container[probe]["httpGet"]["port"]) not in port_names(spec):
+        if (port := handler(container[probe])["port"]) not in port_names(spec):
             problems.append(f"{probe} asks port {port}, and its ports are {container['ports']}")
+    # The server accepts no probe either where all connections are taken, and that is no reason to restart it.
+    if "tcpSocket" not in container["livenessProbe"]:
+        problems.append("livenessProbe has to be accepted")
     values = {}
     for variable in container["env"]:
         if variable["name"] in values:
@@ -265,10 +272,18 @@ def container_problems(spec: dict, secrets: dict[str, set[str]]) -> list[str]:
     requests, limits = container["resources"]["requests"], container["resources"]["limits"]
     if requests != limits:
         problems.append(f"requests {requests} are not limits {limits}")
-    held = int(values["APUS_MAX_CONNECTIONS"]) * int(values["APUS_MAX_BODY_BYTES"])
-    # 290 MB is a server with an int8 RoBERTa-base; a body may be there three times: as bytes, as texts, as tokens.
-    if quantity(limits["memory"]) < 290e6 + 3 * held:
+    connections, queue = int(values["APUS_MAX_CONNECTIONS"]), int(values["APUS_MAX_QUEUE"])
+    held = connections * int(values["APUS_MAX_BODY_BYTES"])
+    # 298 MB is a server with an int8 RoBERTa-base; a body may be there three times: as bytes, as texts, as tokens.
+    if quantity(limits["memory"]) < 298e6 + 3 * held:
         problems.append(f"clients may make it hold {held} bytes, too much beside a model within {limits['memory']}")
+    if queue >= connections:
+        problems.append(f"{connections} clients of one text each never fill a queue of {queue}")
+    if int(values["APUS_MAX_CLIENT_BATCH"]) > queue / 2:
+        problems.append(f"a request of {values['APUS_MAX_CLIENT_BATCH']} texts wants a queue of {queue} nearly empty")
+    # nginx (keepalive_timeout of an upstream) and AWS' ALB keep idle connections 60 s.
+    if float(values["APUS_IDLE_TIMEOUT"]) <= 60:
+        problems.append(f"it closes connections after {values['APUS_IDLE_TIMEOUT']} s that a proxy may still use")
     if spec.get("enableServiceLinks", True):
         problems.append("enableServiceLinks would set APUS_PORT")
     return problems

@@ -138,9 +138,10 @@ class Pod:
             finally:
                 library.setns(ours.fileno(), CLONE_NEWNET)
 
-    def request(self, method: str, port: int, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.sock = self.connect(port)
+    def request(self, method: str, port: int, path: str, body: bytes | None = None, timeout: float = 30,
+                **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.sock = self.connect(port, timeout)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
@@ -148,18 +149,23 @@ class Pod:
         finally:
             connection.close()
 
-    def probe(self, name: str) -> int:
-        """The status that a probe's request gets; 0 where nobody listens."""
-        get = self.container[name]["httpGet"]
-        ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
+    def passes(self, probe: dict) -> bool:
+        """What a kubelet says of a probe, which has a connection of its own: that it is made in time, or that the request is
+        answered in time and well."""
+        get = probe.get("httpGet")
+        port = (get or probe["tcpSocket"])["port"]
+        port = {known["name"]: known["containerPort"] for known in self.container["ports"]}.get(port, port)
         try:
-            return self.request("GET", ports.get(get["port"], get["port"]), get["path"])[0]
+            if get:
+                return 200 <= self.request("GET", port, get["path"], timeout=probe["timeoutSeconds"])[0] < 400
+            self.connect(port, probe["timeoutSeconds"]).close()
+            return True
         except OSError:
-            return 0
+            return False
 
     def wait_until_started(self) -> None:
         end = time.monotonic() + START_SECONDS
-        while not 200 <= self.probe("startupProbe") < 400:
+        while not self.passes(self.container["startupProbe"]):
             if self.process.poll() is not None:
                 if "cannot make" in self.log():
                     raise CannotRun(self.log().strip())

@@ -4,14 +4,18 @@ would start it. Every check is shown to fail on a manifest that is wrong."""
 from __future__ import annotations
 
 import copy
+import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -118,6 +122,32 @@ def test_weights_go_to_both_tracks_and_a_header_asks_for_the_canary(built):
     assert sum(manifests.selects(services["apus"], labels) for _, labels, _ in manifests.pods(built["canary"])) == 2
 
 
+def test_going_back_as_the_readme_says_takes_the_canary_out_of_every_service(tmp_path):
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    go_back = readme.split("**Or go back**")[1].split("\n\n")[0]
+    folder = shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    path = folder / re.search(r"`([\w/]+\.yaml)`", go_back)[1]
+    text, changes = re.subn(r"count: \d+", re.search(r"`(count: \d+)`", go_back)[1], path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    canary = find(manifests.build(folder / "canary"), "Deployment", "apus-canary")
+    assert changes == 1 and canary["spec"]["replicas"] == 0
+
+
+def test_the_readmes_comparison_of_errors_and_latency_is_of_work_alone():
+    """Probes and scrapes never fail, and are most of what one canary pod answers."""
+    comparison = (FOLDER / "README.md").read_text(encoding="utf-8").split("Compare the tracks")[1].split("```")[1]
+    selectors = re.findall(r"\bhttp_\w+\{(.*?)\}|\bhttp_\w+(?!\w|\{)", comparison)
+    assert len(selectors) == 3
+    assert all({'job=~"apus.*"', 'method="POST"'} <= set(selector.split(", ")) for selector in selectors), selectors
+
+
+def test_the_figures_of_memory_beside_the_limit_are_those_that_were_measured():
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    measured = set(re.findall(r"(?<=\| )\d+(?= \|)", readme.split("| resident, MB |")[1].split("\n\n")[0]))
+    said = set(re.findall(r"(\d+) MB", (FOLDER / "deployment/deployment.yaml").read_text(encoding="utf-8")))
+    assert len(measured) == 4 and said and said <= measured
+
+
 def test_the_autoscaler_by_queue_keeps_the_rest_and_its_metric_is_one_that_the_adapter_makes(built, tmp_path):
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({
         "resources": [str(relative(FOLDER / "apus", tmp_path))], "components": [str(relative(FOLDER / "queue-autoscaler", tmp_path))]}))
@@ -130,6 +160,8 @@ def test_the_autoscaler_by_queue_keeps_the_rest_and_its_metric_is_one_that_the_a
     assert [by_cpu] == before["spec"].pop("metrics") and scaler == before
     rule, = yaml.safe_load((FOLDER / "queue-autoscaler/adapter-values.yaml").read_text())["rules"]["custom"]
     assert by_queue["pods"]["metric"]["name"] == rule["name"]["as"]
+    target = by_queue["pods"]["target"]["averageValue"]
+    assert int(target) < int(variable(objects, "APUS_MAX_QUEUE")["value"]), "requests are turned away before a pod is added"
 
 
 def relative(path: Path, start: Path) -> Path:
@@ -148,6 +180,13 @@ def container(objects: list[dict]) -> dict:
 
 def variable(objects: list[dict], name: str) -> dict:
     return next(found for found in container(objects)["env"] if found["name"] == name)
+
+
+def over_http(probe: dict) -> dict:
+    """A probe as a request instead of a connection."""
+    port = probe["tcpSocket"]["port"]
+    return {key: value for key, value in probe.items() if key != "tcpSocket"} | {
+        "httpGet": {"path": "/health/live", "port": port}}
 
 
 def spec_of(objects: list[dict], kind: str, which: str | None = None) -> dict:
@@ -180,7 +219,10 @@ WRONG_REFERENCES: dict[str, Callable[[list[dict]], object]] = {
     "there is no Service apus-green with port 80": lambda o: spec_of(o, "HTTPRoute")["rules"][1]["backendRefs"][0].update(name="apus-green"),
     "there is no Service apus-stable with port 7860": lambda o: spec_of(o, "HTTPRoute")["rules"][1]["backendRefs"][0].update(port=7860),
     "it listens on 7861": lambda o: container(o).update(args=["serve", "--host", "0.0.0.0", "--port", "7861"]),
-    "livenessProbe asks port metrics": lambda o: container(o)["livenessProbe"]["httpGet"].update(port="metrics"),
+    "livenessProbe asks port metrics": lambda o: container(o)["livenessProbe"]["tcpSocket"].update(port="metrics"),
+    "readinessProbe asks port metrics": lambda o: container(o)["readinessProbe"]["httpGet"].update(port="metrics"),
+    "livenessProbe has to be accepted":
+        lambda o: container(o).update(livenessProbe=over_http(container(o)["livenessProbe"])),
     "APUS_LOG_FORMAT is set twice": lambda o: container(o)["env"].append({"name": "APUS_LOG_FORMAT", "value": "text"}),
     "APUS_API_KEY: there is no secret": lambda o: variable(o, "APUS_API_KEY")["valueFrom"]["secretKeyRef"].update(name="key"),
     "APUS_THREADS: there is no container": lambda o: variable(o, "APUS_THREADS")["valueFrom"]["resourceFieldRef"].update(
@@ -188,6 +230,9 @@ WRONG_REFERENCES: dict[str, Callable[[list[dict]], object]] = {
     "it may take 40.0 s to leave": lambda o: variable(o, "APUS_GRACE_PERIOD").update(value="35"),
     "are not limits": lambda o: container(o)["resources"]["requests"].update(memory="256Mi"),
     "clients may make it hold": lambda o: variable(o, "APUS_MAX_CONNECTIONS").update(value="1024"),
+    "256 clients of one text each never fill a queue of 1024": lambda o: variable(o, "APUS_MAX_QUEUE").update(value="1024"),
+    "a request of 128 texts wants a queue of 128": lambda o: variable(o, "APUS_MAX_CLIENT_BATCH").update(value="128"),
+    "it closes connections after 60 s": lambda o: variable(o, "APUS_IDLE_TIMEOUT").update(value="60"),
     "enableServiceLinks would set APUS_PORT": lambda o: spec_of(o, "Deployment", "apus")["template"]["spec"].pop("enableServiceLinks"),
     "two objects have the same kind and name": lambda o: o.append(copy.deepcopy(o[0])),
 }
@@ -272,6 +317,10 @@ def run(apus: Path, tmp_path: Path) -> Iterator[Callable[..., pods.Pod]]:
     assert all(status == 0 for status in statuses), [pod.log()[-2000:] for pod in running]
 
 
+def failed_probes(pod: pods.Pod) -> list[str]:
+    return [name for name in ("startupProbe", "livenessProbe", "readinessProbe") if not pod.passes(pod.container[name])]
+
+
 def predict(pod: pods.Pod, text: str, key: str = KEY, port: int = 7860) -> tuple[int, dict]:
     body = json.dumps({"text": text}).encode()
     status, answer = pod.request("POST", port, "/predict", body, Content_Type="application/json", Authorization=f"Bearer {key}")
@@ -296,12 +345,40 @@ def test_the_container_serves_as_its_user_on_a_read_only_root_and_answers_its_pr
     assert all(int(status[name], 16) == 0 for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")) and status["NoNewPrivs"].strip() == "1"
     mounts = Path(f"/proc/{pod.process.pid}/mountinfo").read_text().splitlines()
     assert any(line.split()[4] == "/" and line.split()[5].startswith("ro") for line in mounts), "the root can be written to"
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert pod.probe(probe) == 200
+    assert failed_probes(pod) == []
     assert predict(pod, "I love MLOps")[1]["label"] == "positive"
     answer = json.loads(pod.request("GET", 7860, "/status", Authorization=f"Bearer {KEY}")[1])
     assert answer["threads"] == 2 and answer["gate"]["passed"] and answer["self_test"]["passed"]
     assert answer["limits"]["grace_period_seconds"] == 20 and answer["limits"]["max_connections"] == 256
+
+
+@pytest.mark.parametrize("name", ["apus", "kserve"])
+def test_a_pod_whose_connections_are_all_taken_is_not_ready_and_lives(built, run, name):
+    spec = specifications(built[name])[0]
+    pod = run(spec)
+    container = spec["containers"][0]
+    port, liveness = container["ports"][0]["containerPort"], container["livenessProbe"]
+    with ExitStack() as held:
+        for _ in range(int(pods.environment(container, SECRETS)["APUS_MAX_CONNECTIONS"])):
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.sock = held.enter_context(pod.connect(port))
+            connection.request("GET", "/health/live")  # What is answered waits in the backlog no more.
+            answer = connection.getresponse()
+            assert answer.status == 200 and not answer.will_close
+            answer.read()
+        assert all(pod.passes(liveness) for _ in range(liveness["failureThreshold"]))
+        assert failed_probes(pod) == ["startupProbe", "readinessProbe"]
+        assert not pod.passes(over_http(liveness)), "it would do over HTTP too, which sees more: go back to that"
+    end = time.monotonic() + 10
+    while failed_probes(pod):
+        assert time.monotonic() < end, "it is not ready though its connections have gone"
+
+
+def test_clients_of_one_text_each_are_told_when_a_pod_is_full(built, run):
+    pod = run(specifications(built["apus"])[0])
+    statuses: Counter[int] = Counter()
+    pods.parallel(lambda _: statuses.update([predict(pod, "word " * 500)[0]]), 250)
+    assert statuses.keys() == {200, 429} and statuses[200] >= 128, statuses
 
 
 def test_the_key_of_the_secret_opens_predictions_and_metrics_and_nothing_else_does(built, run):
@@ -335,7 +412,7 @@ def test_after_sigterm_it_is_not_ready_finishes_what_it_has_and_leaves_in_time(b
     pod.process.send_signal(signal.SIGTERM)
     assert not statuses, "the work was done before the signal came"
     time.sleep(0.1)
-    assert pod.probe("readinessProbe") in (0, 503)
+    assert "readinessProbe" in failed_probes(pod)
     work.join()
     assert statuses == [200]
     given = spec["terminationGracePeriodSeconds"] - spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -358,8 +435,8 @@ def test_memory_stays_within_the_limit_under_load_and_under_clients_that_mean_no
     assert statuses == {200: 320}
 
     size = int(variables["APUS_MAX_BODY_BYTES"])
-    text = "word " * 380
-    body = json.dumps({"texts": [text] * 128}).encode()
+    count = int(variables["APUS_MAX_CLIENT_BATCH"])
+    body = json.dumps({"texts": ["word " * (380 * 128 // count)] * count}).encode()
     body += b" " * (size - len(body))
     head = (f"POST /predict HTTP/1.1\r\nHost: apus\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {size}\r\nConnection: close\r\n\r\n").encode()
@@ -404,8 +481,7 @@ def test_kserve_finds_the_model_by_the_name_of_the_inference_service(built, run)
     assert {"name": "PROTOCOL", "value": "v2"} in spec["containers"][0]["env"]
     pod = run(spec, services={service["metadata"]["name"] + "-predictor": 80})
     port = spec["containers"][0]["ports"][0]["containerPort"]
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert pod.probe(probe) == 200
+    assert failed_probes(pod) == []
     body = json.dumps({"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2], "data": ["I love it", "I hate it"]}]})
     status, answer = pod.request(
         "POST", port, f"/v2/models/{service['metadata']['name']}/infer", body.encode(), Content_Type="application/json")

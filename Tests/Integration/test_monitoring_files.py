@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import requests
 
 from monitoring import DEPLOY, alerts, dashboard, queries, read_yaml
 from supplies import tool
@@ -157,6 +158,32 @@ def test_grafanas_own_model_of_a_dashboard_knows_every_field():
     assert round_trip(found) == [".panels[1].options.colourMode"]
 
 
+def test_the_rows_of_a_merged_table_merge():
+    """Grafana makes one row of those that agree in all fields that every query has, and a metric's name is one such field:
+    only an aggregation drops it."""
+    merged = [panel for panel in dashboard()["panels"] if {"id": "merge", "options": {}} in panel.get("transformations", [])]
+    assert merged
+    for panel in merged:
+        named = [target["expr"] for target in panel["targets"]
+                 if not re.match(r"(sum|min|max|avg|count) by \(", target["expr"])]
+        assert len(named) <= 1, f"{panel['title']}: {named}"
+
+
+def test_requests_by_status_leave_out_scrapes_and_every_probe(start_server):
+    [panel] = [panel for panel in dashboard()["panels"] if panel["title"] == "Requests by status"]
+    left_out = re.search(r"handler!~'(.*?)'", panel["targets"][0]["expr"])[1]
+    manifests = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("kubernetes/*/*.yaml"))
+    probed = set(re.findall(r"httpGet: {path: ([^,]+),", manifests))
+    assert any(path.startswith("/v2/models/") for path in probed)
+    server = start_server()
+    for path in {"/metrics", "/health/live", "/v2/health/live", "/v2/models/any/versions/1/ready"} | probed:
+        requests.get(server.url + path, timeout=10)
+    handlers = {sample.labels["handler"] for sample in server.metrics().matching("http_requests_total", method="GET")}
+    assert "/v2/models/{model}/ready" in handlers
+    assert [handler for handler in handlers if not re.fullmatch(left_out, handler)] == []
+    assert not any(re.fullmatch(left_out, handler) for handler in ("/predict", "/status", "/v2/models/{model}/infer"))
+
+
 def test_the_bands_of_drift_are_those_of_the_alert():
     [panel] = [panel for panel in dashboard()["panels"] if panel["title"] == "Drift: population stability index"]
     bands = [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
@@ -175,6 +202,8 @@ def test_grafana_finds_prometheus_its_interval_and_its_dashboard():
     home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     for path in (provider["options"]["path"] + "/apus.json", home):
         assert mounted(services["grafana"], path) == DEPLOY / "grafana/dashboards/apus.json"
+    # On a read-only root Grafana's updater would unload the source's plugin.
+    assert services["grafana"]["environment"]["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
     for folder in ("datasources", "dashboards"):
         assert mounted(services["grafana"], f"/etc/grafana/provisioning/{folder}").is_dir()
 
