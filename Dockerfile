@@ -47,7 +47,9 @@ RUN apt-get update \
     && chmod 755 /tmp /var/tmp /run/lock \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /apus /opt/apus
-COPY deploy/scripts/healthcheck.sh LICENSE /opt/apus/
+# A clone of the Space has no executable bits: `hf upload` sends none.
+COPY --chmod=755 deploy/scripts/healthcheck.sh /opt/apus/
+COPY --chmod=644 LICENSE /opt/apus/
 # Each option of `apus serve` may stand in the environment: APUS_HOST is --host 0.0.0.0.
 ENV PATH=/opt/apus:/usr/local/bin:/usr/bin:/bin \
     HF_HOME=/home/apus/.cache/huggingface \

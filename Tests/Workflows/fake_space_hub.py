@@ -1,7 +1,8 @@
 """A fake Hub with one Space that takes what `hf upload` sends, and runs what its Dockerfile names: a real `apus serve`.
 
-Its answers are those that huggingface_hub 2.4 asks for: a Space's facts, tree, files, preupload, commit, runtime and logs. A
-commit is built while the old server still runs, as a Space does it; a build that fails leaves nothing running.
+Its answers are those that huggingface_hub 2.4 asks for: a Space's facts, tree, files, preupload, commit and logs. A commit
+is built while the old server still runs, as a Space does it; a build that fails leaves nothing running. As the Hub does, it
+may say for a while what was so before a commit, leave a question unanswered, and send a Space to sleep.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from running_server import RunningServer, free_port
 
@@ -45,7 +47,14 @@ class FakeSpaceHub:
         self.commits: list[Commit] = []
         self.requests: list[tuple[str, str]] = []
         self.refuses_uploads = False
+        self.lag_seconds = 0.0  # how long a bad stage of before a commit is still told
+        self.statuses_after_upload: dict[str, list[int]] = {}  # of the next answers to a question for "sha", for "runtime"
+        self.falls_asleep = False  # what was built waits for its first visitor
+        self.late: set[str] = set()  # images that start only after the next commit
+        self.build_seconds = BUILD_SECONDS
         self.stage = "BUILDING"
+        self.ran: list[str] = []  # images, as they were started
+        self._before: tuple[str, float] = ("", 0)  # the stage of before the last commit, and until when it is told
         self.port = free_port()
         self.server: RunningServer | None = None
         self._run = run
@@ -63,6 +72,11 @@ class FakeSpaceHub:
     def head(self) -> Commit:
         return self.commits[-1]
 
+    @property
+    def told_stage(self) -> str:
+        stage, until = self._before
+        return stage if time.monotonic() < until else self.stage
+
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
@@ -74,27 +88,47 @@ class FakeSpaceHub:
         """Its build."""
         id = hashlib.sha1(f"{len(self.commits)} {message}".encode()).hexdigest()
         self.commits.append(Commit(id, files, message))
+        if self.stage != "RUNNING":
+            self._before = self.stage, time.monotonic() + self.lag_seconds
         self.stage = "RUNNING_BUILDING" if self.server else "BUILDING"
-        build = threading.Thread(target=self._build, args=(files,), daemon=True)
+        build = threading.Thread(target=self._build, args=(files, len(self.commits)), daemon=True)
         build.start()
         return build
 
-    def _build(self, files: Files) -> None:
+    def _build(self, files: Files, number: int) -> None:
         with self._builds:
-            time.sleep(BUILD_SECONDS)
+            time.sleep(self.build_seconds)
             found = re.search(rb"^FROM (\S+)$", files.get("Dockerfile", b""), re.MULTILINE)
+            image = found[1].decode() if found else None
+            while image in self.late and len(self.commits) == number:
+                time.sleep(0.05)
+            if self.server:
+                self.server.stop()
+                self.server = None
+            if not image:
+                self.stage = "NO_APP_FILE"
+                return
+            if not files.get("README.md", b"").startswith(b"---\n"):
+                self.stage = "CONFIG_ERROR"
+                return
             try:
-                if not found or not files.get("README.md", b"").startswith(b"---\n"):
-                    raise RuntimeError("no Dockerfile with an image, or a README without a Space's settings")
-                image = found[1].decode()
-                if self.server:
-                    self.server.stop()
-                    self.server = None
+                if self.falls_asleep:
+                    self._sleep_until_a_visitor_comes()
                 self.stage = "APP_STARTING"
                 self.server = self._run(image, self.port)
+                self.ran.append(image)
                 self.stage = "RUNNING"
             except RuntimeError:
                 self.stage = "RUNTIME_ERROR"
+
+    def _sleep_until_a_visitor_comes(self) -> None:
+        with socket.create_server(("127.0.0.1", self.port)) as door:
+            door.settimeout(30)
+            self.stage = "SLEEPING"
+            try:
+                door.accept()[0].close()
+            except TimeoutError as error:
+                raise RuntimeError("nobody came") from error
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -129,8 +163,13 @@ class Handler(BaseHTTPRequestHandler):
         return next((commit for commit in self.hub.commits if commit.id == revision), self.hub.head)
 
     def facts(self, _: str = "") -> None:
+        for asked in parse_qs(urlsplit(self.path).query).get("expand", []):
+            statuses = self.hub.statuses_after_upload.get(asked)
+            if len(self.hub.commits) > 1 and statuses:
+                return self.answer(statuses.pop(0), {"error": "not now"})
+        runtime = {"stage": self.hub.told_stage, "hardware": {"current": "cpu-basic", "requested": "cpu-basic"}}
         self.answer(200, {"id": SPACE, "sha": self.hub.head.id, "sdk": "docker", "subdomain": SPACE.replace("/", "-"),
-                          "siblings": [{"rfilename": name} for name in self.hub.head.files]})
+                          "runtime": runtime, "siblings": [{"rfilename": name} for name in self.hub.head.files]})
 
     def tree(self, revision: str) -> None:
         self.answer(200, [{"type": "file", "path": name, "size": len(content), "oid": blob_id(content)}
@@ -170,9 +209,6 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, {"success": True, "commitOid": id, "hookOutput": "",
                                  "commitUrl": f"https://huggingface.co/spaces/{SPACE}/commit/{id}"})
 
-    def runtime(self) -> None:
-        self.answer(200, {"stage": self.hub.stage, "hardware": {"current": "cpu-basic", "requested": "cpu-basic"}})
-
     def logs(self) -> None:
         self.answer(200, b"", {"Content-Type": "text/event-stream"})
 
@@ -186,7 +222,6 @@ ROUTES = {
     f"/api/spaces/{SPACE}/tree/([^/]+)": Handler.tree,
     f"/api/spaces/{SPACE}/preupload/([^/]+)": Handler.preupload,
     f"/api/spaces/{SPACE}/commit/([^/]+)": Handler.commit,
-    f"/api/spaces/{SPACE}/runtime": Handler.runtime,
     f"/api/spaces/{SPACE}/logs/[a-z]+": Handler.logs,
     f"/spaces/{SPACE}/resolve/([^/]+)/(.+)": Handler.file,
 }

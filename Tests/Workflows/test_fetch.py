@@ -31,9 +31,11 @@ def test_the_measured_splits_come_as_they_are(fetch, data, tmp_path):
 
 
 def test_the_training_split_comes_too_where_it_is_asked_for(fetch, data, tmp_path):
+    texts = (data / "tweeteval-sentiment/train_text.txt").read_bytes()
+    rows = texts.count(b"\n")  # It depends on where the split is from.
     result = fetch("--with-train")
-    assert result.returncode == 0 and "train, 48073 texts" in result.stdout, result.everything
-    assert (tmp_path / "fetched/train_text.txt").read_bytes() == (data / "tweeteval-sentiment/train_text.txt").read_bytes()
+    assert result.returncode == 0 and f"train, {rows} texts" in result.stdout, result.everything
+    assert (tmp_path / "fetched/train_text.txt").read_bytes() == texts
 
 
 def test_a_label_that_somebody_changed_is_refused_and_not_kept(fetch, origin, tmp_path):
@@ -64,7 +66,8 @@ def test_texts_without_labels_are_refused(fetch, origin):
     labels = (origin / "train_labels.txt").read_text().splitlines(keepends=True)
     (origin / "train_labels.txt").write_text("".join(labels[:-1]))
     result = fetch("--with-train")
-    assert result.returncode == 2 and "48073 texts of the split train, but 48072 labels" in result.stderr, result.everything
+    told = f"{len(labels)} texts of the split train, but {len(labels) - 1} labels"
+    assert result.returncode == 2 and told in result.stderr, result.everything
 
 
 def test_the_tests_data_are_what_apus_data_looks_like(run_script, serve_files, data, tmp_path):

@@ -40,6 +40,13 @@ DOCUMENTS: dict[str, Document] = {path.stem: yaml.load(path.read_text(), Loader)
 JOBS = {(name, job): content for name, document in DOCUMENTS.items() for job, content in document["jobs"].items()}
 STEPS = [(f"{name}/{job}/{index}", step) for (name, job), content in JOBS.items() for index, step in enumerate(content.get("steps", []))]
 RUNS = [(place, step) for place, step in STEPS if "run" in step]
+
+
+def words(step: dict[str, Any]) -> list[str]:
+    """A step's command. `exec` leaves no shell around it, which would keep a cancellation's signal to itself."""
+    return shlex.split(step["run"].removeprefix("exec "))
+
+
 by_job = pytest.mark.parametrize(("name", "job"), JOBS, ids="/".join)
 by_run = pytest.mark.parametrize("step", [step for _, step in RUNS], ids=[place for place, _ in RUNS])
 
@@ -71,12 +78,12 @@ def make_targets() -> set[str]:
 def test_each_command_is_a_make_target_or_a_script_that_is_here(step, make_targets):
     command = step["run"]
     assert "\n" not in command.strip(), "more than one command belongs into a script, which can be tried here"
-    words = shlex.split(command)
-    if words[0] == "make":
-        assert words[1:] and set(words[1:]) <= make_targets, f"no such target: {set(words[1:]) - make_targets}"
+    program, *targets = words(step)
+    if program == "make":
+        assert targets and set(targets) <= make_targets, f"no such target: {set(targets) - make_targets}"
     else:
-        assert re.fullmatch(r"deploy/scripts/[a-z_]+\.sh", words[0]), command
-        assert (REPOSITORY / words[0]).is_file(), command
+        assert re.fullmatch(r"deploy/scripts/[a-z_]+\.sh", program), command
+        assert (REPOSITORY / program).is_file(), command
 
 
 @by_run
@@ -187,10 +194,10 @@ def test_only_steps_that_need_one_get_a_secret():
                 assert held == ["${{ github.token }}"] and step["uses"].startswith("actions/download-artifact@")
             else:
                 assert all(value in values(step["env"]) for value in held)
-                given.add(Path(shlex.split(step["run"])[0]).name)
+                given.add(Path(words(step)[0]).name)
     assert given == TRUSTED
     secrets = {name for document in DOCUMENTS.values() for value in values(document) for name in re.findall(r"secrets\.(\w+)", value)}
-    assert secrets == {"HF_TOKEN"}
+    assert secrets == {"HF_TOKEN", "DEPLOYMENT_TOKEN"}
 
 
 @by_job
@@ -231,16 +238,35 @@ def test_nothing_is_deployed_before_all_else_has_passed():
 
 
 def test_what_passed_the_gate_is_what_is_built_and_what_is_looked_for():
-    steps = {Path(shlex.split(step["run"])[0]).name: step for place, step in RUNS if place.startswith("deploy/")}
+    steps = {Path(words(step)[0]).name: step for place, step in RUNS if place.startswith("deploy/")}
     gate = "${{ needs.gate.outputs.%s }}"
     build = steps["build_image.sh"]["env"]
     assert (build["MODEL"], build["MODEL_REVISION"]) == (gate % "model", gate % "commit")
     for script in ("check_image.sh", "deploy_space.sh"):
-        assert {"--version", "--revision", "--weights-sha256"} <= set(shlex.split(steps[script]["run"]))
+        assert {"--version", "--revision", "--weights-sha256"} <= set(words(steps[script]))
         assert steps[script]["env"]["WEIGHTS_SHA256"] == gate % "weights_sha256"
         assert steps[script]["env"]["MODEL_COMMIT"] == gate % "commit"
     assert set(DOCUMENTS["model-gate"]["on"]["workflow_call"]["outputs"]) == {"model", "commit", "weights_sha256"}
     assert steps["create_release.sh"]["run"].count("model-gate-") == 2
+
+
+def test_a_deployment_is_put_back_when_the_job_ends_early_and_has_the_time_to_do_so_when_it_does_not():
+    [step] = [step for _, step in RUNS if "deploy_space.sh" in step["run"]]
+    assert step["run"].startswith("exec "), "a cancelled job tells only the step's own process"
+    script = (REPOSITORY / "deploy/scripts/deploy_space.sh").read_text()
+    [wait] = re.findall(r"^limit=\$\{SPACE_TIMEOUT:-(\d+)\}$", script, re.MULTILINE)
+    assert JOBS["deploy", "space"]["timeout-minutes"] >= 2 * int(wait) / 60 + 30, "for the new image and for the old one"
+
+
+def test_a_deployment_sends_what_the_server_or_a_private_space_asks_for():
+    [step] = [step for _, step in RUNS if "deploy_space.sh" in step["run"]]
+    assert step["env"]["DEPLOYMENT_TOKEN"] == "${{ secrets.DEPLOYMENT_TOKEN }}"
+
+
+def test_a_benchmark_that_a_newer_push_cancelled_is_no_failure():
+    conditions = JOBS["benchmark-comment", "comment"]["if"].split(" && ")
+    run = "github.event.workflow_run"
+    assert conditions == [f"{run}.event == 'pull_request'", f"{run}.conclusion != 'cancelled'"]
 
 
 def test_the_gate_has_the_bounds_it_was_agreed_to_have():

@@ -75,6 +75,8 @@ def test_what_was_not_compared_is_no_pass(bench_gate, tmp_path):
     assert bench_gate("echo 'skipped: ratios: avx2.json is of avx2'; echo 'passed: 9 figures of 9 benchmarks'").returncode == 0
     page = (tmp_path / "bench-gate.md").read_text()
     assert page.startswith("### ⚠️ No benchmark allocates more; speed was not compared") and "\nskipped: ratios: avx2.json" in page
+    assert bench_gate("echo 'skipped: BPE: no data'; echo 'passed: 9 figures compared'").returncode == 0
+    assert (tmp_path / "bench-gate.md").read_text().startswith("### ⚠️ No benchmark fell behind; some were skipped")
 
 
 def test_output_that_looks_like_markdown_stays_output(bench_gate, tmp_path):
@@ -114,8 +116,8 @@ def test_hf_is_installed_by_its_hashes_and_has_the_commands_that_are_used(run_sc
     result = run_script("install_hf.sh", tmp_path / "hf", env={"GITHUB_PATH": tmp_path / "path"}, timeout=300)
     assert result.returncode == 0, result.everything
     assert (tmp_path / "path").read_text() == f"{tmp_path}/hf/bin\n"
-    for command, options in {("upload",): ("--repo-type", "--delete", "--commit-message"), ("spaces", "wait"): ("--timeout",),
-                             ("spaces", "info"): ("--expand",), ("spaces", "logs"): ("--build", "--tail"),
+    for command, options in {("upload",): ("--repo-type", "--delete", "--commit-message"), ("spaces", "info"): ("--expand",),
+                             ("spaces", "logs"): ("--build", "--tail"),
                              ("download",): ("--repo-type", "--revision", "--local-dir")}.items():
         help = subprocess.run([tmp_path / "hf/bin/hf", *command, "--help"], capture_output=True, text=True, check=True).stdout
         assert all(option in help for option in (*options, "--format")), help
