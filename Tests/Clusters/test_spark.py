@@ -10,6 +10,7 @@ import datetime
 import decimal
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -127,14 +128,16 @@ def shipped_model(apus: Path) -> Path:
     return found[0]
 
 
-def test_order_holds_over_many_files_part_by_part_and_no_row_is_lost_or_doubled(run, predict, data, fasttext_model, tmp_path):
+def test_order_holds_over_many_files_part_by_part_and_no_row_is_lost_or_doubled(
+        run, predict, data, fasttext_model, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     everything = list(tweets.records(data, 3000))
     for number, (start, end) in enumerate([(0, 10), (10, 2000), (2000, 2001), (2001, 2600), (2600, 3000)]):
         tweets.write(folder / f"{9 - number}.jsonl", iter(everything[start:end]))
     (folder / "empty.jsonl").touch()
-    expected = {tweets.key(line): line for path in folder.glob("[0-9]*") for line in predict(path, "--model", fasttext_model)}
+    answers = [line for path in folder.glob("[0-9]*") for line in predict(path, "--model", fasttext_model)]
+    expected = {tweets.key(line): line for line in answers}
     assert run("--input", folder, "--input-format", "jsonl", "--output", tmp_path / "out")["rows"] == 3000
     parts = tweets.parts(tmp_path / "out")
     for part in parts:
@@ -152,7 +155,8 @@ def test_rows_dealt_out_anew_keep_their_predictions(run, predict, data, fasttext
 
 
 def test_options_reach_apus(run, predict, data, fasttext_model, tmp_path):
-    rows = tweets.write(tmp_path / "in.jsonl", ({"id": row["id"], "tweet": row["text"]} for row in tweets.records(data, 100)))
+    records = ({"id": row["id"], "tweet": row["text"]} for row in tweets.records(data, 100))
+    rows = tweets.write(tmp_path / "in.jsonl", records)
     run("--input", rows, "--output", tmp_path / "out", "--text-field", "tweet", "--logits", "--text-preparation", "tweet")
     expected = predict(rows, "--model", fasttext_model, "--text-field", "tweet", "--logits", "--text-preparation", "tweet")
     assert tweets.lines(tmp_path / "out") == expected and b'"logits":' in expected[0]
@@ -202,6 +206,14 @@ def test_parquet_to_parquet_leaves_columns_alone_and_adds_floats_bit_for_bit(
         assert {name: bits(value) for name, value in scores} == {name: bits(value) for name, value in row["scores"].items()}
 
 
+def test_a_row_group_is_one_tasks_work_unless_rows_are_dealt_out_anew(run, data, tmp_path):
+    """What README says of --task-bytes and parquet."""
+    for rows_a_group, options, tasks in ((500, (), 4), (2000, (), 1), (2000, ("--partitions", 4), 4)):
+        pyarrow.parquet.write_table(table(data, 2000), tmp_path / "in.parquet", row_group_size=rows_a_group)
+        run("--input", tmp_path / "in.parquet", "--output", tmp_path / "out", "--task-bytes", "8k", "--overwrite", *options)
+        assert sum(1 for part in tweets.parts(tmp_path / "out") if part) == tasks
+
+
 def test_jsonl_to_parquet_and_parquet_to_jsonl(run, predict, data, fasttext_model, tmp_path):
     rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 500))
     expected = [json.loads(line) for line in predict(rows, "--model", fasttext_model)]
@@ -214,21 +226,48 @@ def test_jsonl_to_parquet_and_parquet_to_jsonl(run, predict, data, fasttext_mode
     assert [json.loads(line) for line in tweets.lines(tmp_path / "out")] == expected
 
 
-def test_csv_to_jsonl(run, predict, apus, data, fasttext_model, tmp_path):
-    texts = [row["text"] for row in tweets.records(data, 300)] + ['with "quotes", commas', "x,y"]
-    with (tmp_path / "in.csv").open("w", encoding="utf-8", newline="") as file:
-        file.write("id,tweet\n" + "".join('{},"{}"\n'.format(n, text.replace('"', '""')) for n, text in enumerate(texts)))
-    run("--input", tmp_path / "in.csv", "--output", tmp_path / "out", "--text-field", "tweet")
-    command = [apus, "predict", "--input", tmp_path / "in.csv", "--text-field", "tweet", "--output-format", "jsonl",
-               "--model", fasttext_model]
-    assert tweets.lines(tmp_path / "out") == subprocess.run(
-        command, capture_output=True, check=True).stdout.splitlines(keepends=True)
+@pytest.mark.parametrize("options", [(), ("--schema", "id long, text string, weight double")], ids=["inferred", "schema"])
+def test_a_line_is_a_row_of_a_table_only_where_apus_takes_it(run, with_bad_rows, tmp_path, options):
+    """Lines of which Spark's JSON reader makes no row, two rows, or a row of nulls."""
+    mixed, good = with_bad_rows
+    with mixed.open("ab") as file:
+        file.write(b"".join(line + b"\n" for line in NOT_ONE_OBJECT))
+    said = run("--input", mixed, "--output", tmp_path / "out", "--output-format", "parquet", "--bad-rows", tmp_path / "bad",
+               "--task-bytes", "8k", *options)
+    bad_lines = [*BAD.values(), *NOT_ONE_OBJECT]
+    assert (said["rows"], said["bad_rows"]) == (300 + len(NOT_ONE_OBJECT), len(bad_lines))
+    out = pyarrow.parquet.read_table(tmp_path / "out")
+    assert out.column_names == ["id", "text", "weight", "label", "score", "scores"]
+    assert [(row["id"], row["text"], row["weight"]) for row in out.to_pylist()] == [
+        (row["id"], row["text"], row["weight"]) for row in map(json.loads, good.read_bytes().splitlines())]
+    bad = pyarrow.parquet.read_table(tmp_path / "bad")
+    assert bad.column_names == ["line", "reason"] and sorted(bad["line"].to_pylist()) == sorted(bad_lines)
+    assert all(bad["reason"].to_pylist())
+
+
+def test_a_line_that_is_no_row_fails_the_job_where_there_is_no_place_for_bad_rows(run, data, tmp_path):
+    for number, line in enumerate([b"", *NOT_ONE_OBJECT]):
+        rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 10))
+        rows.write_bytes(rows.read_bytes() + line + b"\n")
+        with pytest.raises(Exception, match="refused 1 of the task's rows"):
+            run("--input", rows, "--output", tmp_path / f"out{number}", "--output-format", "parquet")
+
+
+def test_a_value_that_does_not_fit_the_schema_fails_the_job(run, data, tmp_path):
+    rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 10))
+    rows.write_bytes(rows.read_bytes() + b'{"id": "eleven", "text": "as good as any"}\n')
+    with pytest.raises(Exception, match="MALFORMED_RECORD"):
+        run("--input", rows, "--output", tmp_path / "out", "--output-format", "parquet", "--schema", "id long, text string")
 
 
 # Bad rows
 
 BAD = {3: b'{"id": 3, "text": ""}', 40: b"", 41: b'{"id": 41, "text": null}', 250: b'{"id": 250, "text": "\xff"}',
        299: b'{"id": 299, "tex'}
+
+# JSON of which Spark's own reader makes rows.
+NOT_ONE_OBJECT = [b'[{"id": 1, "text": "one"}, {"id": 2, "text": "two"}]', b'{"id": 3, "text": "three"} and more',
+                  b'{"id": 4, "text": "four"}{"id": 5, "text": "five"}']
 
 
 @pytest.fixture
@@ -243,7 +282,8 @@ def with_bad_rows(data: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_bad_row_fails_the_job_with_its_reason_after_four_tries(submit, apus, with_bad_rows, fasttext_model, tmp_path):
-    log = failed(submit("--input", with_bad_rows[0], "--output", tmp_path / "out", "--apus", apus, "--model", fasttext_model))
+    log = failed(submit(
+        "--input", with_bad_rows[0], "--output", tmp_path / "out", "--apus", apus, "--model", fasttext_model))
     assert "refused 1 of the task's rows; the last because the text is empty" in log
     assert "Task 0 in stage 0.0 failed 4 times" in log
     assert not (tmp_path / "out/_SUCCESS").exists()
@@ -292,13 +332,28 @@ def test_a_wrong_model_or_binary_fails_with_what_it_says(run, data, tmp_path):
             run("--input", rows, "--output", tmp_path / f"out{options[0]}", "--bad-rows", tmp_path / "bad", *options)
 
 
-def test_what_is_there_is_only_replaced_when_asked(run, data, tmp_path):
+@pytest.mark.parametrize("there", ["out", "bad"])
+def test_what_is_there_is_only_replaced_when_asked_and_found_before_the_work(run, data, tmp_path, there):
     rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 10))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(Exception, match="(?i)already exists"):
-        run("--input", rows, "--output", tmp_path / "out")
-    run("--input", rows, "--output", tmp_path / "out", "--overwrite")
+    (tmp_path / there).mkdir()
+    arguments = ["--input", rows, "--output", tmp_path / "out", "--bad-rows", tmp_path / "bad"]
+    with pytest.raises(SystemExit, match=f"{tmp_path}/{there} already exists.*--overwrite"):
+        run(*arguments)
+    assert not {path.name for path in tmp_path.iterdir()} - {"in.jsonl", there} and not list((tmp_path / there).iterdir())
+    run(*arguments, "--overwrite")
     assert len(tweets.lines(tmp_path / "out")) == 10
+
+
+def test_a_column_with_the_name_of_the_reason_is_refused_before_the_work(run, data, tmp_path):
+    given = table(data, 5).rename_columns({"share": "Reason"})
+    pyarrow.parquet.write_table(given, tmp_path / "in.parquet")
+    arguments = ["--input", tmp_path / "in.parquet", "--output", tmp_path / "out"]
+    with pytest.raises(SystemExit, match='a column "reason", which --bad-rows adds'):
+        run(*arguments, "--output-format", "parquet", "--bad-rows", tmp_path / "bad")
+    assert not (tmp_path / "out").exists()
+    run(*arguments, "--bad-rows", tmp_path / "bad")
+    run(*arguments, "--output-format", "parquet", "--overwrite")
+    assert pyarrow.parquet.read_table(tmp_path / "out").sort_by("id")["Reason"].to_pylist() == given["Reason"].to_pylist()
 
 
 def test_a_missing_column_is_named_with_those_there_are(run, data, tmp_path):
@@ -309,7 +364,8 @@ def test_a_missing_column_is_named_with_those_there_are(run, data, tmp_path):
 
 @pytest.mark.parametrize("options", [
     ("--input", "x.txt"), ("--input", "x.jsonl", "--threads", "0"), ("--input", "x.jsonl", "--most-bad-rows", "0"),
-    ("--input", "x.jsonl", "--output-format", "parquet", "--logits"),
+    ("--input", "x.jsonl", "--output-format", "parquet", "--logits"), ("--input", "x.parquet", "--schema", "text string"),
+    ("--input", "x.jsonl", "--bad-rows", "out/"),
 ], ids=" ".join)
 def test_options_that_make_no_sense_are_refused_before_spark_starts(options, capsys):
     with pytest.raises(SystemExit) as refused:
@@ -317,8 +373,17 @@ def test_options_that_make_no_sense_are_refused_before_spark_starts(options, cap
     assert refused.value.code == 2 and options[-2].removeprefix("--output-format") in capsys.readouterr().err
 
 
+def test_csv_is_refused_and_what_reads_it_is_named(capsys):
+    """Spark's reader takes a file with a quote that is not closed, Windows' line ends in cells, and what is no UTF-8."""
+    for options, said in ((["x.csv"], "CSV, too, which Spark's reader takes otherwise than apus predict does"),
+                          (["x", "--input-format", "csv"], "invalid choice: 'csv'")):
+        with pytest.raises(SystemExit) as refused:
+            job.parse(["--input", *options, "--output", "out"])
+        assert refused.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_binary_and_model_may_come_in_an_archive(submit, predict, apus, data, fasttext_model, tmp_path):
-    """As on a cluster where nothing is installed. The binary proper stays where it is: only a script that starts it travels."""
+    """As on a cluster where nothing is installed. The binary proper stays where it is: a script that starts it travels."""
     script = tmp_path / "start"
     script.write_text(f'#!/bin/sh\nexec {apus} "$@"\n')
     script.chmod(0o755)
@@ -328,4 +393,19 @@ def test_binary_and_model_may_come_in_an_archive(submit, predict, apus, data, fa
     rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 200))
     finished(submit("--input", rows, "--output", tmp_path / "out", "--apus", "apus/bin/apus", "--model", "apus/tweets.bin",
                     "--threads", 1, archives=tmp_path / "apus.tar.gz"))
+    assert tweets.lines(tmp_path / "out") == predict(rows, "--model", fasttext_model)
+
+
+def test_the_other_half_may_come_by_py_files_as_to_a_cluster_that_runs_the_driver_too(
+        spark_home, predict, apus, data, fasttext_model, tmp_path):
+    """YARN and Kubernetes send the script alone; here it is alone in its folder, and the driver stays."""
+    script = shutil.copy(job.__file__, tmp_path / "predict.py")
+    half = shutil.copytree(Path(job.__file__).parent, tmp_path / "elsewhere") / "apus_filter.py"
+    rows = tweets.write(tmp_path / "in.jsonl", tweets.records(data, 200))
+    command = [spark_home / "bin/spark-submit", "--master", "local-cluster[1,1,1024]", "--executor-memory", "1g",
+               "--conf", "spark.ui.enabled=false", "--py-files", half, script, "--input", rows, "--output", tmp_path / "out",
+               "--apus", apus, "--model", fasttext_model]
+    finished(subprocess.Popen(
+        [str(part) for part in command], cwd=tmp_path, env=os.environ | {"SPARK_HOME": str(spark_home)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     assert tweets.lines(tmp_path / "out") == predict(rows, "--model", fasttext_model)

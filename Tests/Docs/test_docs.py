@@ -193,7 +193,7 @@ def test_every_command_and_option_that_is_named_stands_in_apus_help(page: str):
 def test_every_option_in_a_table_or_a_sentence_belongs_to_a_command_or_a_tool(page: str):
     text = read(page)
     known = {option for subcommand in help_of("") for option in help_of(subcommand)} | {"--version"}
-    known |= {"--build-arg", "--archives"}  # of docker and spark-submit
+    known |= {"--build-arg", "--archives", "--py-files", "--deploy-mode"}  # of docker and spark-submit
     for tool in [*(REPOSITORY / "tools").rglob("*.py"), *(REPOSITORY / "deploy").rglob("*.py")]:
         known |= set(re.findall(r"\"(--[a-z0-9-]+)\"", tool.read_text(encoding="utf-8")))
     known |= {"--no-" + option.removeprefix("--") for option in known}

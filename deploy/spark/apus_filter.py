@@ -171,7 +171,7 @@ class ApusFilter:
         return answers
 
     def _go_on(self, after: int) -> None:
-        """Another process gets what the one that ended did not answer: of the first batch all but the first `after` lines."""
+        """Another process gets what the one that ended did not answer: of the first batch all but the first `after`."""
         self._process = None
         first, *others = self._unanswered
         for lines in (first[after:], *others):
