@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 TABLE_STEP = 1 / 128
 TEXTS_ON_AN_EDGE = 3
 
-# With fewer than eleven, the library leaves some of a matrix as it finds the memory.
+# With fewer than eleven, or matrices of fewer than 54 numbers, the library leaves some of one as it finds the memory.
 THREADS = 12
 TRAINING_TWEETS = 15_000
 MANY_LABELS = 300
@@ -249,7 +249,7 @@ VERSION_OFFSET = 4
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("small")
     (folder / "train.txt").write_text(f"{PREFIX}good very nice\n{PREFIX}bad not nice\n" * 20, encoding="utf-8")
-    model = fasttext.train_supervised(str(folder / "train.txt"), dim=4, thread=THREADS, verbose=0)
+    model = fasttext.train_supervised(str(folder / "train.txt"), dim=16, thread=THREADS, verbose=0)
     model.save_model(str(folder / "model.bin"))
     return (folder / "model.bin").read_bytes()
 
