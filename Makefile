@@ -1,6 +1,7 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
 .PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle test-clusters test-workflows \
-	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline build setup train clean help
+	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
+	build setup train clean help
 
 APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -136,4 +137,4 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 
 clean: ## remove what was built
 	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
-		$(WORKFLOWS_VENV) .build-train .build-container .build-docs Benchmarks/.build
+		$(WORKFLOWS_VENV) .build-train .build-container Benchmarks/.build

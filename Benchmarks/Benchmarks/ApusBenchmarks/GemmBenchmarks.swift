@@ -142,16 +142,7 @@ private func f32Product(_ row: KernelRow, _ rows: Int, _ inner: Int, _ columns: 
         let bound = Float(inner * inner) * 0x1p-23
         try expect(abs(theirs.base[r * columns + n] - expected) <= bound, "OpenBLAS differs by more than rounding")
     }
-    let reference = Repeated(openBLAS)
-    let own = Repeated(product)
-    let sample = compare(own, with: PeakRate(row.kernels.peak_f32), .ofPeak, amount: Double(2 * rows * inner * columns))
-    return { record in
-        let time = reference.sample()
-        var ours = 0.0
-        sample { figure, value in
-            if figure == .nanoseconds { ours = value }
-            record(figure, value)
-        }
-        record(.ofOpenBLAS, 1000 * time / ours)
-    }
+    return compare(
+        Repeated(product), with: PeakRate(row.kernels.peak_f32), .ofPeak, amount: Double(2 * rows * inner * columns),
+        beside: (Repeated(openBLAS), .ofOpenBLAS))
 }

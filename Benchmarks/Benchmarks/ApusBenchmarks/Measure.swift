@@ -138,14 +138,18 @@ struct PeakRate {
     }
 }
 
-/// What `amount` of work in a run of `body` is of what could be done at the peak meanwhile.
-func compare(_ body: Repeated, with peak: PeakRate, _ figure: Figure, amount: Double) -> Sample {
+/// What `amount` of work in a run of `body` is of what could be done at the peak meanwhile; and, if given, the time of a
+/// reference over that of `body`.
+func compare(
+    _ body: Repeated, with peak: PeakRate, _ figure: Figure, amount: Double, beside reference: (Repeated, Figure)? = nil
+) -> Sample {
     return { record in
         let before = peak.sample()
         let time = body.sample()
         let best = max(before, peak.sample())
         record(figure, 1000 * amount / time / best)
         record(.nanoseconds, time)
+        if let (other, ratio) = reference { record(ratio, 1000 * other.sample() / time) }
     }
 }
 

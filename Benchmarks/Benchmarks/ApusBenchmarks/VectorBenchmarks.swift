@@ -13,15 +13,7 @@ func vectorBenchmarks() {
                 let own = Repeated(try kernel.make(row.kernels))
                 let scalar = Repeated(try kernel.make(KernelRow.scalar.kernels))
                 let peak = PeakRate(kernel.isInt8 ? row.kernels.peak_u8s8 : row.kernels.peak_f32)
-                let sample = compare(own, with: peak, kernel.figure, amount: kernel.amount)
-                return { record in
-                    var time = 0.0
-                    sample { figure, value in
-                        if figure == .nanoseconds { time = value }
-                        record(figure, value)
-                    }
-                    record(.ofScalar, 1000 * scalar.sample() / time)
-                }
+                return compare(own, with: peak, kernel.figure, amount: kernel.amount, beside: (scalar, .ofScalar))
             }
         }
     }
