@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test lint test-sanitized test-integration test-serving test-lifecycle test-clusters test-workflows \
+.PHONY: serve test lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-clusters test-workflows \
 	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train clean help
 
@@ -49,6 +49,10 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 	ASAN_OPTIONS=detect_leaks=0 \
 	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
 		--disable-xctest
+
+test-vectors: $(WORKFLOWS_VENV)/.installed ## the kernels' bits, here and on ARM CPUs under qemu, beside the ones stored
+	@$(call install,gcc-aarch64-linux-gnu qemu-user)
+	$(WORKFLOWS_VENV)/bin/python -m pytest -q -rs Tests/KernelVectors
 
 test-integration: test-serving test-lifecycle test-clusters test-workflows test-container test-benchmarks ## all of these
 	$(VENV)/bin/python tools/make_reference.py compare --apus .build/release/apus

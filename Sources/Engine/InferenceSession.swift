@@ -43,7 +43,8 @@ package final class InferenceSession: Sendable {
             }
         let type = config.architecture.model
         let arena = Arena()
-        var weights = WeightReader(checkpoint, isQuantized: config.isQuantized, format: format, into: arena)
+        var weights = WeightReader(
+            checkpoint, isQuantized: config.isQuantized, format: format, on: options.instructionSet, into: arena)
         let model = try type.init(config, &weights)
         try weights.verifyAllUsed(except: type.ignores)
 
@@ -52,7 +53,7 @@ package final class InferenceSession: Sendable {
         team = try Team(options.instructionSet, threads: teamThreads, in: arena)
         batchTokens = Self.batchTokens(config)
         let scratch = try EncoderScratch(
-            config, options.precision, tokens: batchTokens, threads: teamThreads, in: arena)
+            config, options.precision, on: options.instructionSet, tokens: batchTokens, threads: teamThreads, in: arena)
         let batchTokens = batchTokens
         var lanes: [Lane] = []
         for _ in 0..<(teamThreads > 1 ? teamThreads : 0) {
@@ -60,7 +61,8 @@ package final class InferenceSession: Sendable {
             lanes.append(
                 Lane(
                     batch: TokenBatch(type.positions(config), tokens: tokens),
-                    scratch: try EncoderScratch(config, options.precision, tokens: tokens, threads: 1, in: arena)))
+                    scratch: try EncoderScratch(
+                        config, options.precision, on: options.instructionSet, tokens: tokens, threads: 1, in: arena)))
         }
         pass = ForwardPass(
             model: model, team: team, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch,

@@ -7,7 +7,8 @@ import Testing
         _ row: KernelRow, _ q: [Float], queries: Int, k: [Float], v: [Float], keys: Int, headSize: Int, stride: Int,
         scale: Float
     ) -> [Float] {
-        let scratch = Guarded([Float](repeating: .nan, count: apus_attention_scratch(keys, headSize)), canary: -5)
+        let scratch = Guarded(
+            [Float](repeating: .nan, count: row.kernels.attention_u8s8_scratch(keys, headSize)), canary: -5)
         let out = Guarded([Float](repeating: 9, count: queries * stride), offset: 2)
         row.kernels.attention_u8s8(
             q, stride, queries, k, v, stride, keys, headSize, scale, scratch.base, out.base, stride)
@@ -22,7 +23,7 @@ import Testing
             + [1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 127, 129, 300].map { (64, $0) }
         for (headSize, keys) in shapes {
             let stride = headSize + 3
-            for queries in [1, 4, 7] {
+            for queries in [1, 4, 7, 19, 35] {
                 let q = random(queries * stride, seed: 50)
                 let (k, v) = (random(keys * stride, seed: 51), random(keys * stride, seed: 52))
                 let scale = 1 / Float(headSize).squareRoot()

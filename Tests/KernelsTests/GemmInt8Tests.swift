@@ -11,15 +11,15 @@ private struct Panel {
     var packed: [Int8]
     var sums: [Int32]
 
-    init(_ weights: [Int8], columns: Int, inner: Int) {
+    init(_ weights: [Int8], columns: Int, inner: Int, _ row: KernelRow) {
         self.weights = weights
         self.columns = columns
         self.inner = inner
         scales = random(columns, 0.01, seed: 21) + [Float](repeating: 0, count: 64 - columns)
         bias = random(columns, seed: 22) + [Float](repeating: 0, count: 64 - columns)
-        packed = [Int8](repeating: 99, count: (inner + 3) / 4 * 256)
+        packed = [Int8](repeating: 99, count: row.steps(inner) * 64)
         sums = [Int32](repeating: 99, count: 64)
-        apus_pack_s8(weights, inner, columns, inner, &packed, &sums)
+        row.kernels.pack_s8(weights, inner, columns, inner, &packed, &sums)
     }
 }
 
@@ -30,14 +30,14 @@ private struct Panel {
         weights: [Int8]? = nil, gelu: Bool = false, hasResidual: Bool = false, extraStride: Int = 5
     ) {
         var generator = Random(rows * 1_000_003 + columns * 1009 + inner)
-        let aStride = inner + extraStride
+        let aStride = row.steps(inner) + extraStride
         let a =
             a ?? (0..<max(0, rows * aStride - extraStride)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let zero = zero ?? (0..<rows).map { _ in Int32.random(in: 0...255, using: &generator) }
         let input = GuardedRows(a, stride: aStride, scale: random(rows, 0.1, seed: 23), zero: zero)
         let panel = Panel(
             weights ?? (0..<columns * inner).map { _ in Int8.random(in: .min ... .max, using: &generator) },
-            columns: columns, inner: inner)
+            columns: columns, inner: inner, row)
         let cStride = columns + extraStride
         let residual = random(rows * cStride, seed: 24)
         let c = Guarded([Float](repeating: 7, count: rows * cStride), offset: 3)
@@ -52,7 +52,8 @@ private struct Panel {
                             var epilogue = apus_epilogue(
                                 bias: bias.baseAddress, residual: hasResidual ? residual.baseAddress : nil,
                                 residual_stride: cStride, gelu: gelu ? 1 : 0)
-                            row.kernels.gemm_u8s8(&rowsOfA, rows, &b, inner, columns, &epilogue, c.base, cStride)
+                            row.kernels.gemm_u8s8(
+                                &rowsOfA, rows, &b, row.steps(inner), columns, &epilogue, c.base, cStride)
                         }
                     }
                 }
@@ -92,9 +93,9 @@ private struct Panel {
     }
 
     @Test(arguments: KernelRow.supported)
-    func `int8 products are exact for steps around multiples of 4, 64 and a cached piece`(_ row: KernelRow) {
-        for inner in Array(stride(from: 4, through: 72, by: 4)) + [124, 128, 132, 252, 256, 260, 384, 768, 1028, 3072] {
-            for rows in [1, 8, 19] { expectExact(row, rows: rows, columns: 33, inner: inner) }
+    func `int8 products are exact for every number of steps and around a cached piece`(_ row: KernelRow) {
+        for inner in Array(1...72) + [124, 128, 132, 252, 256, 260, 384, 768, 1028, 3072] {
+            for rows in [1, 8, 19, 33] { expectExact(row, rows: rows, columns: 33, inner: inner) }
         }
     }
 
@@ -111,7 +112,7 @@ private struct Panel {
 
     @Test(arguments: KernelRow.supported)
     func `sums at both ends of int32 neither saturate nor wrap`(_ row: KernelRow) {
-        let inner = 65_792  // 255 · 128 · 65,792 = 2,147,450,880 < 2³¹
+        let inner = 65_792  // 255 · 128 · 65,792 = 2,147,450,880 < 2³¹, and whole tiles of 64
         for (value, zero) in [(UInt8(255), Int32(0)), (0, 255)] {
             for weight in [Int8(-128), 127] {
                 expectExact(
@@ -124,7 +125,7 @@ private struct Panel {
 
     @Test(arguments: KernelRow.supported)
     func `neighbouring extremes, which saturate 16 bits, are exact`(_ row: KernelRow) {
-        for inner in [4, 64, 260] {
+        for inner in [4, 64, 260].map(row.steps) {
             for (first, second) in [(Int8(-128), Int8(-128)), (127, 127), (127, -128)] {
                 let weights = (0..<64 * inner).map { $0 % 2 == 0 ? first : second }
                 let a = [UInt8](repeating: 255, count: 7 * inner)
@@ -135,20 +136,36 @@ private struct Panel {
         }
     }
 
-    @Test func `packing puts four steps of 64 outputs side by side, zero past the matrix, and sums up`() {
+    @Test(arguments: KernelRow.supported)
+    func `packing writes whole panels and no more, sums up, and is undone by products with unit vectors`(_ row: KernelRow) {
         for (columns, inner) in [(1, 1), (3, 4), (64, 7), (63, 64), (17, 130)] {
             let stride = inner + 3
             var generator = Random(inner)
             let weights = (0..<columns * stride).map { _ in Int8.random(in: .min ... .max, using: &generator) }
-            let groups = (inner + 3) / 4
-            let panel = Guarded([Int8](repeating: 99, count: groups * 256), canary: 55)
+            let steps = row.steps(inner)
+            let panel = Guarded([Int8](repeating: 99, count: steps * 64), canary: 55)
             let sums = Guarded([Int32](repeating: 99, count: 64), canary: 55)
-            apus_pack_s8(weights, stride, columns, inner, panel.base, sums.base)
+            row.kernels.pack_s8(weights, stride, columns, inner, panel.base, sums.base)
             #expect(panel.isIntact && sums.isIntact)
+            // Row k of A is the k-th unit vector, so that row k of the product is step k of the panel.
+            var unit = [UInt8](repeating: 0, count: steps * steps)
+            for k in 0..<steps { unit[k * steps + k] = 1 }
+            let a = GuardedRows(
+                unit, stride: steps, scale: [Float](repeating: 1, count: steps), zero: [Int32](repeating: 0, count: steps))
+            let (ones, none) = ([Float](repeating: 1, count: 64), [Float](repeating: 0, count: 64))
+            var found = [Float](repeating: .nan, count: steps * 64)
+            ones.withUnsafeBufferPointer { ones in
+                none.withUnsafeBufferPointer { none in
+                    var rows = a.kernelRows
+                    var b = apus_panel_s8(values: panel.base, sums: sums.base, scales: ones.baseAddress)
+                    var epilogue = apus_epilogue(bias: none.baseAddress, residual: nil, residual_stride: 0, gelu: 0)
+                    row.kernels.gemm_u8s8(&rows, steps, &b, steps, 64, &epilogue, &found, 64)
+                }
+            }
             for n in 0..<64 {
-                let row = (0..<groups * 4).map { n < columns && $0 < inner ? weights[n * stride + $0] : 0 }
-                #expect((0..<groups * 4).map { panel.base[($0 / 4 * 64 + n) * 4 + $0 % 4] } == row)
-                #expect(sums.base[n] == row.reduce(Int32(0)) { $0 + Int32($1) })
+                let expected = (0..<steps).map { n < columns && $0 < inner ? weights[n * stride + $0] : 0 }
+                #expect((0..<steps).map { Int8(found[$0 * 64 + n]) } == expected)
+                #expect(sums.base[n] == expected.reduce(Int32(0)) { $0 + Int32($1) })
             }
         }
     }

@@ -5,12 +5,17 @@ import Testing
 /// A row of the kernels' table; tests run once for each that the host has.
 struct KernelRow: CustomTestStringConvertible, Sendable {
     let index: Int
-    var kernels: apus_kernels { apus_kernels_at(index).pointee }
-    var isSupported: Bool { apus_kernels_supported(index) != 0 }
-    var testDescription: String { String(cString: kernels.isa) }
+    var kernels: apus_kernels { apus_isa_kernels(index).pointee }
+    var isSupported: Bool { apus_isa_runs(index, apus_cpu_features()) != 0 && apus_isa_kernels(index) != nil }
+    var testDescription: String { String(cString: apus_isa_name(index)) }
 
-    static let all = (0..<apus_kernels_count()).map { KernelRow(index: Int($0)) }
+    /// Of every architecture.
+    static let all = (0..<apus_isa_count()).map { KernelRow(index: Int($0)) }
+    static let built = all.filter { apus_isa_kernels($0.index) != nil }
     static let supported = all.filter(\.isSupported)
+
+    /// The steps of a product of `inner`.
+    func steps(_ inner: Int) -> Int { (inner + kernels.inner_step - 1) / kernels.inner_step * kernels.inner_step }
 }
 
 extension Trait where Self == ConditionTrait {

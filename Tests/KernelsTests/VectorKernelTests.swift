@@ -98,7 +98,7 @@ import Testing
                 let q = random(max(queries, 1) * stride, seed: 7)
                 let (k, v) = (random(keys * stride, seed: 8), random(keys * stride, seed: 9))
                 let out = Guarded([Float](repeating: 9, count: max(queries, 1) * stride))
-                let scores = Guarded([Float](repeating: 0, count: apus_attention_scratch(keys, headSize)))
+                let scores = Guarded([Float](repeating: 0, count: row.kernels.attention_f32_scratch(keys, headSize)))
                 row.kernels.attention_f32(
                     q, stride, queries, k, v, stride, keys, headSize, 0.3, scores.base, out.base, stride)
                 #expect(out.isIntact && scores.isIntact)
@@ -137,7 +137,7 @@ import Testing
             kernels.layernorm_f32(input, parameters, parameters, 1e-5, 8, columns, out.base, &kernelRows)
             result += out.values + rows.scale.values + rows.zero.values.map(Float.init) + rows.values.values.map(Float.init)
             for keys in [1, 2, 3] {
-                let scratch = Guarded([Float](repeating: 0, count: apus_attention_scratch(keys, columns)))
+                let scratch = Guarded([Float](repeating: 0, count: kernels.attention_f32_scratch(keys, columns)))
                 kernels.attention_f32(
                     input, columns, 3, input, input, columns, keys, columns, 0.2, scratch.base, out.base, columns)
                 result += out.values
@@ -157,7 +157,7 @@ import Testing
         var q = random(2 * 16, seed: 12)
         let kv = random(5 * 16, seed: 13)
         q[3] = .nan
-        let scratch = Guarded([Float](repeating: 0, count: apus_attention_scratch(5, 16)))
+        let scratch = Guarded([Float](repeating: 0, count: row.kernels.attention_f32_scratch(5, 16)))
         let out = Guarded([Float](repeating: 0, count: 2 * 16))
         row.kernels.attention_f32(q, 16, 2, kv, kv, 16, 5, 16, 0.25, scratch.base, out.base, 16)
         #expect(out.values.prefix(16).allSatisfy(\.isNaN) && out.values.suffix(16).allSatisfy(\.isFinite))

@@ -20,13 +20,14 @@ func gemmBenchmarks() {
                 let size = "\(shape.model) \(shape.inputs) to \(shape.outputs), \(rows) \(rows == 1 ? "row" : "rows")"
                 // One row of activations is a walk over the weights: memory is measured, which neighbours share.
                 let gate = !isBest || (rows >= 8 && (shape.model == "MiniLM" || rows == 32))
-                let int8 = "gemm_u8s8_\(String(cString: row.kernels.gemm_u8s8_isa)), \(size)"
+                let int8 = "gemm_u8s8_\(row.isa), \(size)"
                 measure(int8, [.ofPeak, .nanoseconds], gate: gate) {
                     try int8Product(row, rows, shape.inputs, shape.outputs)
                 }
-                let f32ISA = String(cString: row.kernels.gemm_f32_isa)
-                // avx512vnni has avx512's f32 products.
-                guard isBest || f32ISA != String(cString: KernelRow.selected.kernels.gemm_f32_isa) else { continue }
+                let f32ISA = String(cString: row.kernels.f32_isa)
+                // Rows share f32 products: each once.
+                guard isBest || (f32ISA == row.isa && f32ISA != String(cString: KernelRow.selected.kernels.f32_isa))
+                else { continue }
                 measure("gemm_f32_\(f32ISA), \(size)", [.ofPeak, .ofOpenBLAS, .nanoseconds], gate: gate) {
                     try f32Product(row, rows, shape.inputs, shape.outputs)
                 }
@@ -66,13 +67,15 @@ private func int8Product(_ row: KernelRow, _ rows: Int, _ inner: Int, _ columns:
     let aScale = Buffer((0..<rows).map { _ in Float.random(in: 0.001...0.1, using: &random) })
     let zero = Buffer((0..<rows).map { _ in Int32.random(in: 0...255, using: &random) })
     let panels = (columns + 63) / 64
+    let step = row.kernels.inner_step
+    precondition(inner % step == 0)
     let packed = Buffer([Int8](repeating: 0, count: panels * inner * 64))
     let sums = Buffer([Int32](repeating: 0, count: panels * 64))
     let scales = Buffer((0..<panels * 64).map { _ in Float.random(in: 0.001...0.1, using: &random) })
     let bias = Buffer(Suite.random(panels * 64))
     for panel in 0..<panels {
         weights.withUnsafeBufferPointer {
-            apus_pack_s8(
+            row.kernels.pack_s8(
                 $0.baseAddress! + panel * 64 * inner, inner, min(64, columns - panel * 64), inner,
                 packed.base + panel * 64 * inner, sums.base + panel * 64)
         }

@@ -165,9 +165,9 @@ struct KernelRow {
     let isa: String
     let kernels: apus_kernels
 
-    static let supported: [KernelRow] = (0..<apus_kernels_count()).filter { apus_kernels_supported($0) != 0 }.map {
-        let kernels = apus_kernels_at($0)!.pointee
-        return KernelRow(isa: String(cString: kernels.isa), kernels: kernels)
+    static let supported: [KernelRow] = (0..<apus_isa_count()).compactMap { index in
+        guard apus_isa_runs(index, apus_cpu_features()) != 0 else { return nil }
+        return apus_isa_kernels(index).map { KernelRow(isa: String(cString: $0.pointee.isa), kernels: $0.pointee) }
     }
     static let scalar = supported[0]
     /// The best one, or the one that APUS_FORCE_ISA names.

@@ -142,7 +142,10 @@ private func attention(
 ) throws -> () -> Void {
     let (q, k) = (Buffer(Suite.random(tokens * head, seed: 1)), Buffer(Suite.random(tokens * head, seed: 2)))
     let v = Buffer(Suite.random(tokens * head, seed: 3))
-    let scratch = Buffer([Float](repeating: 0, count: Int(apus_attention_scratch(tokens, head))))
+    let scratch = Buffer(
+        [Float](
+            repeating: 0,
+            count: max(kernels.attention_f32_scratch(tokens, head), kernels.attention_u8s8_scratch(tokens, head))))
     let out = Buffer([Float](repeating: 0, count: tokens * head))
     let scale = 1 / Float(head).squareRoot()
     let body = {

@@ -17,13 +17,18 @@ package struct WeightReader {
     private let checkpoint: Checkpoint
     private let isQuantized: Bool
     private let format: Linear.Format
+    private let instructionSet: InstructionSet
     private var unused: Set<String>
 
     /// - Parameter isQuantized: whether config.json says that there are I8 tensors.
-    package init(_ checkpoint: Checkpoint, isQuantized: Bool, format: Linear.Format, into arena: Arena) {
+    package init(
+        _ checkpoint: Checkpoint, isQuantized: Bool, format: Linear.Format, on instructionSet: InstructionSet,
+        into arena: Arena
+    ) {
         self.checkpoint = checkpoint
         self.isQuantized = isQuantized
         self.format = format
+        self.instructionSet = instructionSet
         self.arena = arena
         unused = Set(checkpoint.tensors.keys)
     }
@@ -62,7 +67,8 @@ package struct WeightReader {
             weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs))
             biases.append(try matrix("\(name).bias", rows: nil, columns: outputs))
         }
-        return try Linear(weights, bias: try Vector(biases, in: arena), format: format, in: arena)
+        return try Linear(
+            weights, bias: try Vector(biases, in: arena), format: format, on: instructionSet, in: arena)
     }
 
     /// Every tensor must have been used, but those that `ignored` names.

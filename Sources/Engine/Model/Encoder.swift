@@ -118,9 +118,10 @@ package struct EncoderScratch {
     let precision: Precision
 
     /// - Parameter tokens: the most of one batch, and so the most sequences.
-    package init(_ config: ModelConfig, _ precision: Precision, tokens: Int, threads: Int, in arena: Arena)
-        throws(InputError)
-    {
+    package init(
+        _ config: ModelConfig, _ precision: Precision, on instructionSet: InstructionSet, tokens: Int, threads: Int,
+        in arena: Arena
+    ) throws(InputError) {
         self.precision = precision
         let hidden = config.hidden.value
         x = try Activations(arena, tokens, hidden, precision)
@@ -129,7 +130,8 @@ package struct EncoderScratch {
         projected = try Matrix(arena, tokens, hidden)
         wide = try Activations(arena, tokens, config.intermediate.value, precision)
         attention = try Matrix(
-            arena, threads, Ops.attentionScratch(keys: config.maximumTokens, headSize: hidden / config.heads))
+            arena, threads,
+            instructionSet.attentionScratch(keys: config.maximumTokens, headSize: hidden / config.heads))
         first = try Activations(arena, tokens, hidden, precision)
         firstQueries = try Matrix(arena, tokens, hidden)
         pooled = try Activations(arena, tokens, hidden, precision)

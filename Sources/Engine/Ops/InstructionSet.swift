@@ -3,7 +3,7 @@ import Kernels
 
 /// A row of the kernels' table that this machine can run.
 public struct InstructionSet: @unchecked Sendable {
-    /// `scalar`, `avx2`, `avx512` or `avx512vnni`.
+    /// `scalar`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `avx512amx`, `neon`, `neon_dotprod` or `neon_i8mm`.
     public let name: String
     let kernels: UnsafePointer<apus_kernels>
 
@@ -11,19 +11,22 @@ public struct InstructionSet: @unchecked Sendable {
     let lacksProducts: Bool
 
     /// Those the host has, best last.
-    public static let available: [InstructionSet] = (0..<apus_kernels_count())
-        .filter { apus_kernels_supported($0) != 0 }
-        .map { InstructionSet(kernels: apus_kernels_at($0)!) }
+    public static let available: [InstructionSet] = (0..<apus_isa_count())
+        .filter { apus_isa_runs($0, apus_cpu_features()) != 0 }
+        .compactMap { InstructionSet($0) }
+
+    /// Why something that the CPU has is not used: Linux may refuse AMX.
+    public static var note: String? { apus_cpu_note().map { String(cString: $0) } }
 
     /// The best one, or the one that `APUS_FORCE_ISA` names.
     public static func select(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(InputError) -> InstructionSet {
         guard let forced = environment["APUS_FORCE_ISA"], !forced.isEmpty else {
-            return InstructionSet(kernels: available.last!.kernels, wasChosen: false)
+            return InstructionSet(apus_isa_choice(apus_cpu_features()), wasChosen: false)!
         }
         if let found = available.first(where: { $0.name == forced }) { return found }
-        let known = (0..<apus_kernels_count()).map { String(cString: apus_kernels_at($0)!.pointee.isa) }
+        let known = (0..<apus_isa_count()).map { String(cString: apus_isa_name($0)) }
         throw InputError(
             "APUS_FORCE_ISA",
             known.contains(forced)
@@ -31,10 +34,12 @@ public struct InstructionSet: @unchecked Sendable {
                 : "\(forced) is unknown; known are \(known.joined(separator: ", "))")
     }
 
-    private init(kernels: UnsafePointer<apus_kernels>, wasChosen: Bool = true) {
+    /// Nil for a row of another architecture.
+    private init?(_ index: Int, wasChosen: Bool = true) {
+        guard let kernels = apus_isa_kernels(index) else { return nil }
         self.kernels = kernels
         #if arch(x86_64)
-            lacksProducts = !wasChosen && String(cString: kernels.pointee.gemm_f32_isa) == "scalar"
+            lacksProducts = !wasChosen && String(cString: kernels.pointee.f32_isa) == "scalar"
         #else
             lacksProducts = false
         #endif

@@ -3,7 +3,7 @@ import Kernels
 /// y = x·Wᵀ + b, its weights packed for the products. A view: an arena owns the memory.
 package struct Linear: @unchecked Sendable {
     package enum Format: Sendable {
-        /// Panels [outputs/64][inputs/4][64][4] of int8.
+        /// Panels of 64 outputs of int8, in the order of the instruction set's products.
         case int8
         /// Panels [outputs/64][inputs][64] of f32.
         case f32
@@ -15,6 +15,8 @@ package struct Linear: @unchecked Sendable {
     package let outputs: Int
     let format: Format
     let bias: Vector
+    /// An int8 product's steps: the inputs, rounded up to what the products take at once.
+    let steps: Int
     private let weights: UnsafeRawPointer
     /// [outputs], rounded up to whole panels; for int8 only.
     private let sums: UnsafeMutablePointer<Int32>
@@ -23,7 +25,9 @@ package struct Linear: @unchecked Sendable {
     static let panel = Int(APUS_PANEL)
 
     /// Several matrices with the same inputs, their outputs one behind the other: one product instead of several.
-    init(_ parts: [StoredMatrix], bias: Vector, format: Format, in arena: Arena) throws(InputError) {
+    init(_ parts: [StoredMatrix], bias: Vector, format: Format, on instructionSet: InstructionSet, in arena: Arena)
+        throws(InputError)
+    {
         let inputs = parts[0].columns
         precondition(parts.allSatisfy { $0.columns == inputs })
         outputs = parts.reduce(0) { $0 + $1.rows }
@@ -31,14 +35,16 @@ package struct Linear: @unchecked Sendable {
         self.inputs = inputs
         self.bias = bias
         self.format = format
+        let step = instructionSet.kernels.pointee.inner_step
+        steps = (inputs + step - 1) / step * step
         let padded = (outputs + Self.panel - 1) / Self.panel * Self.panel
         let rows = RowReader(parts)
         switch format {
         case .int8:
             sums = try arena.allocate(Int32.self, padded)
             scales = try arena.allocate(Float.self, padded)
-            let packed = try arena.allocate(Int8.self, padded * Self.roundedToFour(inputs))
-            rows.pack(into: packed, sums: sums, scales: scales)
+            let packed = try arena.allocate(Int8.self, padded * steps)
+            rows.pack(into: packed, steps: steps, sums: sums, scales: scales, instructionSet.kernels.pointee.pack_s8)
             weights = UnsafeRawPointer(packed)
         case .f32:
             (sums, scales) = (try arena.allocate(Int32.self, 0), try arena.allocate(Float.self, 0))
@@ -56,12 +62,9 @@ package struct Linear: @unchecked Sendable {
 
     var panels: Int { (outputs + Self.panel - 1) / Self.panel }
 
-    /// A product's steps, a multiple of four.
-    static func roundedToFour(_ inputs: Int) -> Int { (inputs + 3) / 4 * 4 }
-
     func int8Panel(_ index: Int) -> apus_panel_s8 {
         apus_panel_s8(
-            values: weights.assumingMemoryBound(to: Int8.self) + index * Self.panel * Self.roundedToFour(inputs),
+            values: weights.assumingMemoryBound(to: Int8.self) + index * Self.panel * steps,
             sums: sums + index * Self.panel, scales: scales + index * Self.panel)
     }
 
@@ -109,7 +112,12 @@ private struct RowReader {
 
     /// int8 as stored, anything else quantized here, a row at a time.
     func pack(
-        into packed: UnsafeMutablePointer<Int8>, sums: UnsafeMutablePointer<Int32>, scales: UnsafeMutablePointer<Float>
+        into packed: UnsafeMutablePointer<Int8>, steps: Int, sums: UnsafeMutablePointer<Int32>,
+        scales: UnsafeMutablePointer<Float>,
+        _ packPanel:
+            @convention(c) (
+                UnsafePointer<Int8>?, Int, Int, Int, UnsafeMutablePointer<Int8>?, UnsafeMutablePointer<Int32>?
+            ) -> Void
     ) {
         let panel = Linear.panel
         withUnsafeTemporaryAllocation(of: Int8.self, capacity: panel * inputs) { stage in
@@ -127,9 +135,7 @@ private struct RowReader {
                             scales[first + row] = apus_quantize_weights(values.baseAddress, inputs, place)
                         }
                     }
-                    apus_pack_s8(
-                        stage.baseAddress, inputs, count, inputs, packed + first * Linear.roundedToFour(inputs),
-                        sums + first)
+                    packPanel(stage.baseAddress, inputs, count, inputs, packed + first * steps, sums + first)
                 }
             }
         }

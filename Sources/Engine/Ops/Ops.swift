@@ -36,9 +36,12 @@ package struct Ops {
         precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
         precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
         if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
-        // A piece is a panel; with few panels for many threads, a panel for a part of the rows.
-        let blocks = min(max(1, Self.pieces(rows, of: 24)), Self.pieces(6 * thread.pointee.count, of: layer.panels))
-        let blockRows = Self.pieces(Self.pieces(rows, of: blocks), of: 6) * 6
+        // A piece is a panel; with few panels for many threads, a panel for a part of the rows: four tiles of them at the
+        // least, for each piece brings the panel from memory, and six pieces for each thread, so that all end together.
+        let tile = layer.format == .int8 ? kernels.pointee.rows_u8s8 : kernels.pointee.rows_f32
+        let blocks = min(
+            max(1, Self.pieces(rows, of: 4 * tile)), Self.pieces(6 * thread.pointee.count, of: layer.panels))
+        let blockRows = Self.pieces(Self.pieces(rows, of: blocks), of: tile) * tile
         share(layer.panels * blocks) { pieces in
             for piece in pieces {
                 let (panel, first) = (piece / blocks, piece % blocks * blockRows)
@@ -54,8 +57,7 @@ package struct Ops {
                 if layer.format == .int8 {
                     var input = x.quantized!.kernelRows(from: first)
                     var weights = layer.int8Panel(panel)
-                    kernels.pointee.gemm_u8s8(
-                        &input, count, &weights, Linear.roundedToFour(layer.inputs), width, &epilogue, out, y.stride)
+                    kernels.pointee.gemm_u8s8(&input, count, &weights, layer.steps, width, &epilogue, out, y.stride)
                 } else {
                     kernels.pointee.gemm_f32(
                         x.values.base + first * x.values.stride, x.values.stride, count, layer.f32Panel(panel),
@@ -176,8 +178,9 @@ package struct Ops {
                 let keys = sequences[sequence]
                 let rows = queries == .all ? keys : sequence..<sequence + 1
                 precondition(rows.upperBound <= q.rows && keys.upperBound <= k.rows && !keys.isEmpty)
-                precondition(Self.attentionScratch(keys: keys.count, headSize: headSize) <= workspace.count)
                 let isInt8 = precision == .int8 && keys.count >= Self.int8Keys
+                let need = isInt8 ? kernels.pointee.attention_u8s8_scratch! : kernels.pointee.attention_f32_scratch!
+                precondition(need(keys.count, headSize) <= workspace.count)
                 let kernel = isInt8 ? kernels.pointee.attention_u8s8! : kernels.pointee.attention_f32!
                 kernel(
                     q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
@@ -187,9 +190,6 @@ package struct Ops {
             }
         }
     }
-
-    /// The scratch of one thread, in values.
-    package static func attentionScratch(keys: Int, headSize: Int) -> Int { apus_attention_scratch(keys, headSize) }
 
     /// Hands out 0..<total among the threads, and waits until all is done.
     @inline(__always)
@@ -207,6 +207,12 @@ package struct Ops {
 }
 
 extension InstructionSet {
+    /// The scratch of one thread's attention, in values.
+    package func attentionScratch(keys: Int, headSize: Int) -> Int {
+        max(
+            kernels.pointee.attention_f32_scratch(keys, headSize), kernels.pointee.attention_u8s8_scratch(keys, headSize))
+    }
+
     /// x = softmax(x)
     package func softmax(_ x: inout [Float]) {
         precondition(!x.isEmpty)

@@ -4,6 +4,8 @@ extension InstructionSet {
     /// Billions of operations a second that one core can do, registers alone: the best of twenty goes of ten milliseconds.
     func peak(_ precision: Precision) -> Double {
         let kernel = precision == .int8 ? kernels.pointee.peak_u8s8! : kernels.pointee.peak_f32!
+        kernels.pointee.thread_begin?()
+        defer { kernels.pointee.thread_end?() }
         let clock = ContinuousClock()
         var rounds: UInt64 = 1
         var best = 0.0

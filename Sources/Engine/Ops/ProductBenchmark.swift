@@ -30,7 +30,9 @@ final class ProductBenchmark: TeamTask {
         let bytes = (inputs + 8) * (outputs + Linear.panel) * (precision == .int8 ? 1 : 4)  // about, padding included
         var layers: [Linear] = []
         for _ in 0..<max(2, Self.weightBytes / bytes) {
-            layers.append(try Linear([weights], bias: bias, format: precision == .int8 ? .int8 : .f32, in: arena))
+            layers.append(
+                try Linear(
+                    [weights], bias: bias, format: precision == .int8 ? .int8 : .f32, on: instructionSet, in: arena))
         }
         self.layers = layers
         x = try Activations(arena, maximumRows, inputs, precision)

@@ -45,7 +45,10 @@ package final class Team: @unchecked Sendable {
                 threads, count,
                 { context, thread in
                     let call = context!.assumingMemoryBound(to: Call.self)
-                    call.pointee.task.run(Ops(kernels: call.pointee.kernels, thread: thread!))
+                    let kernels = call.pointee.kernels
+                    kernels.pointee.thread_begin?()
+                    call.pointee.task.run(Ops(kernels: kernels, thread: thread!))
+                    kernels.pointee.thread_end?()
                 }, call)
         }
     }

@@ -1,4 +1,4 @@
-// gelu and tanh; the including file has opened a target region and defined KERNEL(name).
+// gelu and tanh. Included by isa/f32.body.h.
 #include "gelu.h"
 
 /// tanh x = sign(x)·(1 − 2/(e^{2|x|} + 1)); 1 in f32 from |x| = 9 on.

@@ -1,4 +1,4 @@
-// softmax and attention; the including file has opened a target region and defined KERNEL(name).
+// softmax and attention. Included by isa/f32.body.h.
 #include "../gemm/tile_f32.h"
 
 void KERNEL(softmax_f32)(float *x, size_t count) {
@@ -79,21 +79,42 @@ static void transpose_keys(const float *k, size_t k_stride, size_t keys, size_t 
 APUS_INLINE void any_product(size_t rows, size_t columns, const float *a, size_t a_stride, const float *b, size_t b_stride,
                              size_t inner, float *c, size_t c_stride) {
     size_t vectors = (columns + LANES - 1) / LANES;
-    for (size_t v = 0; v < vectors; v += TILE_VECTORS)
-        any_tile_f32(rows, vectors - v < TILE_VECTORS ? vectors - v : TILE_VECTORS, a, a_stride, b + v * LANES, b_stride,
+    for (size_t v = 0; v < vectors; v += F32_VECTORS)
+        any_tile_f32(rows, vectors - v < F32_VECTORS ? vectors - v : F32_VECTORS, a, a_stride, b + v * LANES, b_stride,
                      inner, (prefetch){0}, c + v * LANES, c_stride, 0);
 }
+
+/// All scratch of one head, as offsets in floats.
+typedef struct {
+    size_t padded_keys, padded_head;
+    size_t keys;   // [head_size][padded_keys]: transposed
+    size_t scores; // [F32_ROWS][padded_keys]
+    size_t sums;   // [F32_ROWS][padded_head]
+    size_t values; // [keys][padded_head], where a head is no whole vectors
+    size_t end;
+} attention_f32_layout;
+
+APUS_INLINE attention_f32_layout lay_out_attention_f32(size_t keys, size_t head_size) {
+    attention_f32_layout l;
+    l.padded_keys = (keys + LANES - 1) / LANES * LANES;
+    l.padded_head = (head_size + LANES - 1) / LANES * LANES;
+    l.keys = 0;
+    l.scores = l.keys + head_size * l.padded_keys;
+    l.sums = l.scores + F32_ROWS * l.padded_keys;
+    l.values = l.sums + F32_ROWS * l.padded_head;
+    l.end = l.values + (l.padded_head == head_size ? 0 : keys * l.padded_head);
+    return l;
+}
+
+size_t KERNEL(attention_f32_scratch)(size_t keys, size_t head_size) { return lay_out_attention_f32(keys, head_size).end; }
 
 void KERNEL(attention_f32)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
                            size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
                            size_t out_stride) {
-    // All scratch, in floats; apus_attention_scratch adds it up.
-    size_t padded_keys = (keys + LANES - 1) / LANES * LANES;
-    size_t padded_head = (head_size + LANES - 1) / LANES * LANES;
-    float *kt = scratch;                              // [head_size][padded_keys]
-    float *scores = kt + head_size * padded_keys;     // [TILE_ROWS][padded_keys]
-    float *sums = scores + TILE_ROWS * padded_keys;   // [TILE_ROWS][padded_head]
-    float *padded_v = sums + TILE_ROWS * padded_head; // [keys][padded_head], where a head is no whole vectors
+    const attention_f32_layout layout = lay_out_attention_f32(keys, head_size);
+    size_t padded_keys = layout.padded_keys, padded_head = layout.padded_head;
+    float *kt = scratch + layout.keys, *scores = scratch + layout.scores, *sums = scratch + layout.sums;
+    float *padded_v = scratch + layout.values;
 
     transpose_keys(k, kv_stride, keys, head_size, kt, padded_keys);
     size_t v_stride = kv_stride;
@@ -104,9 +125,9 @@ void KERNEL(attention_f32)(const float *q, size_t q_stride, size_t queries, cons
         v_stride = padded_head;
     }
     for (size_t i = 0, height; i < queries; i += height) {
-        height = tile_height(queries - i, TILE_ROWS);
+        height = tile_height(queries - i, F32_ROWS);
         any_product(height, keys, q + i * q_stride, q_stride, kt, padded_keys, head_size, scores, padded_keys);
-        float share[TILE_ROWS];
+        float share[F32_ROWS];
         for (size_t r = 0; r < height; r++) share[r] = 1.0f / exponentials(scores + r * padded_keys, keys, scale);
         any_product(height, head_size, scores, padded_keys, v, v_stride, keys, sums, padded_head);
         for (size_t r = 0; r < height; r++)

@@ -1,79 +1,55 @@
-// The one list of instruction sets: what each needs of the CPU, and its kernels.
+// The one list of instruction sets: what each needs of a machine, and its kernels.
 #include "apus_kernels.h"
 
-// The table's own types declare the kernels: `__typeof__` of a member, without its pointer.
-#define MEMBER(kernel) __typeof__(*((apus_kernels *)0)->kernel)
-#define DECLARE_F32(isa)                                                                                              \
-    MEMBER(gemm_f32) apus_gemm_f32_##isa;                                                                             \
-    MEMBER(quantize_u8) apus_quantize_u8_##isa;                                                                       \
-    MEMBER(layernorm_f32) apus_layernorm_f32_##isa;                                                                   \
-    MEMBER(gelu_f32) apus_gelu_f32_##isa;                                                                             \
-    MEMBER(tanh_f32) apus_tanh_f32_##isa;                                                                             \
-    MEMBER(softmax_f32) apus_softmax_f32_##isa;                                                                       \
-    MEMBER(attention_f32) apus_attention_f32_##isa;                                                                   \
-    MEMBER(peak_f32) apus_peak_f32_##isa;
-#define DECLARE_INT8(isa)                                                                                             \
-    MEMBER(gemm_u8s8) apus_gemm_u8s8_##isa;                                                                           \
-    MEMBER(attention_u8s8) apus_attention_u8s8_##isa;                                                                 \
-    MEMBER(peak_u8s8) apus_peak_u8s8_##isa;
-
-#define ROW(int8, f32)                                                                                                \
-    {                                                                                                                 \
-        .isa = #int8, .gemm_u8s8_isa = #int8, .gemm_f32_isa = #f32, .gemm_u8s8 = apus_gemm_u8s8_##int8,               \
-        .gemm_f32 = apus_gemm_f32_##f32, .quantize_u8 = apus_quantize_u8_##f32,                                       \
-        .layernorm_f32 = apus_layernorm_f32_##f32, .gelu_f32 = apus_gelu_f32_##f32, .tanh_f32 = apus_tanh_f32_##f32,  \
-        .softmax_f32 = apus_softmax_f32_##f32, .attention_u8s8 = apus_attention_u8s8_##int8,                          \
-        .attention_f32 = apus_attention_f32_##f32,                                                                    \
-        .peak_u8s8 = apus_peak_u8s8_##int8, .peak_f32 = apus_peak_f32_##f32                                           \
-    }
-
-DECLARE_F32(scalar)
-DECLARE_INT8(scalar)
-#if defined(__x86_64__)
-DECLARE_F32(avx2)
-DECLARE_INT8(avx2)
-DECLARE_F32(avx512)
-DECLARE_INT8(avx512)
-DECLARE_INT8(avx512vnni)
-
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-
-static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
-static int has_avx512vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
-#endif
-
-static int has_scalar(void) { return 1; }
-
-static const struct {
-    int (*supported)(void);
-    apus_kernels kernels;
-} table[] = {
-    {has_scalar, ROW(scalar, scalar)},
-#if defined(__x86_64__)
-    {has_avx2, ROW(avx2, avx2)},
-    {has_avx512, ROW(avx512, avx512)},
-    {has_avx512vnni, ROW(avx512vnni, avx512)}, // VNNI adds int8 products only
-#endif
+enum {
+    AVX2 = APUS_X86 | APUS_AVX2 | APUS_FMA,
+    AVX512 = AVX2 | APUS_AVX512,
+    AVX512VNNI = AVX512 | APUS_AVX512VNNI,
 };
 
-size_t apus_kernels_count(void) { return sizeof table / sizeof table[0]; }
+#if defined(__x86_64__)
+#define X86(isa) &apus_kernels_##isa
+#define ARM64(isa) NULL
+#elif defined(__aarch64__)
+#define X86(isa) NULL
+#define ARM64(isa) &apus_kernels_##isa
+#else
+#define X86(isa) NULL
+#define ARM64(isa) NULL
+#endif
 
-const apus_kernels *apus_kernels_at(size_t index) { return &table[index].kernels; }
+extern const apus_kernels apus_kernels_scalar, apus_kernels_avx2, apus_kernels_avxvnni, apus_kernels_avx512,
+    apus_kernels_avx512vnni, apus_kernels_avx512amx, apus_kernels_neon, apus_kernels_neon_dotprod,
+    apus_kernels_neon_i8mm; // each in isa/NAME.c
 
-int apus_kernels_supported(size_t index) { return table[index].supported(); }
+/// The last one that a machine has is the best for it.
+static const struct {
+    const char *name;
+    uint32_t needs;
+    const apus_kernels *kernels;
+} table[] = {
+    {"scalar", 0, &apus_kernels_scalar},
+    {"avx2", AVX2, X86(avx2)},
+    {"avxvnni", AVX2 | APUS_AVXVNNI, X86(avxvnni)},
+    {"avx512", AVX512, X86(avx512)},
+    {"avx512vnni", AVX512VNNI, X86(avx512vnni)},
+    {"avx512amx", AVX512VNNI | APUS_AMX, X86(avx512amx)},
+    {"neon", APUS_ARM64, ARM64(neon)},
+    {"neon_dotprod", APUS_ARM64 | APUS_DOTPROD, ARM64(neon_dotprod)},
+    {"neon_i8mm", APUS_ARM64 | APUS_DOTPROD | APUS_I8MM, ARM64(neon_i8mm)},
+};
 
-/// The larger of the two kernels' needs, each as its body lays it out.
-size_t apus_attention_scratch(size_t keys, size_t head_size) {
-    enum { ROWS = 6 }; // the tallest tile
-    size_t keys16 = (keys + 15) / 16 * 16, head16 = (head_size + 15) / 16 * 16;
-    size_t f32 = head_size * keys16 + ROWS * keys16 + ROWS * head16 + keys * head16;
-    size_t keys64 = (keys + 63) / 64 * 64, head64 = (head_size + 63) / 64 * 64;
-    size_t floats = 2 * keys64 + head64 + ROWS * keys64;
-    size_t bytes = (head_size + 3) / 4 * 4 * (keys64 + ROWS) + (keys + 3) / 4 * 4 * head64 + 2 * ROWS * keys64;
-    size_t int8 = floats + (bytes + 3) / 4;
-    return f32 > int8 ? f32 : int8;
+size_t apus_isa_count(void) { return sizeof table / sizeof table[0]; }
+
+const char *apus_isa_name(size_t index) { return table[index].name; }
+
+int apus_isa_runs(size_t index, uint32_t features) { return (table[index].needs & ~features) == 0; }
+
+size_t apus_isa_choice(uint32_t features) {
+    size_t best = 0;
+    for (size_t index = 0; index < apus_isa_count(); index++)
+        if (apus_isa_runs(index, features)) best = index;
+    return best;
 }
+
+const apus_kernels *apus_isa_kernels(size_t index) { return table[index].kernels; }

@@ -1,5 +1,4 @@
-// The int8 product around its inner loop; the including file has opened a target region, defined KERNEL(name) and included
-// its tile_u8s8_ISA.h.
+// The int8 product around its inner loop. Included by isa/int8.body.h, behind a tile_u8s8_ISA.h.
 #include "epilogue.h"
 
 /// A row's products with 16 columns, with their scales and bias.
@@ -61,14 +60,14 @@ static void finish_u8s8(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_
 
 void KERNEL(gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *b, size_t inner, size_t columns,
                        const apus_epilogue *epilogue, float *c, size_t c_stride) {
-    enum { FEW = FEW_TILES * U8S8_ROWS, STEP = 4 * APUS_PANEL };
-    int32_t sums[FEW][APUS_PANEL] __attribute__((aligned(64)));
-    size_t groups = inner / 4;
+    enum { STRIP = (U8S8_FEW_TILES ? U8S8_FEW_TILES : 1) * U8S8_ROWS, STEP = U8S8_PACK * APUS_PANEL };
+    int32_t sums[STRIP][APUS_PANEL] __attribute__((aligned(64)));
+    size_t groups = inner / U8S8_PACK;
     size_t tiles = (rows + U8S8_ROWS - 1) / U8S8_ROWS;
     // Few rows: all of them take a piece of the panel while it is in the first-level cache, and ask for what is two
     // pieces on. More: each tile takes the whole panel from the second level, and the next one comes in meanwhile.
-    int few = tiles <= FEW_TILES;
-    size_t piece = few ? PIECE_BYTES / STEP : groups;
+    int few = tiles <= U8S8_FEW_TILES;
+    size_t piece = few ? U8S8_PIECE_BYTES / STEP : groups;
     for (size_t first = 0, strip, tile = 0; first < rows; first += strip) {
         strip = few ? rows : tile_height(rows - first, U8S8_ROWS);
         prefetch_output(epilogue, first, strip, columns, c, c_stride);
@@ -78,10 +77,10 @@ void KERNEL(gemm_u8s8)(const apus_rows_u8 *a, size_t rows, const apus_panel_s8 *
             if (few) tile = 0;
             for (size_t row = 0, height; row < strip; row += height) {
                 height = tile_height(strip - row, U8S8_ROWS);
-                const int8_t *next = few ? weights + 2 * PIECE_BYTES : weights + groups * STEP;
+                const int8_t *next = few ? weights + 2 * U8S8_PIECE_BYTES : weights + groups * STEP;
                 prefetch ahead = prefetch_share(next, count * STEP, tile++, tiles);
-                any_tile_u8s8(height, columns, a->values + (first + row) * a->stride + 4 * group, a->stride, weights, count,
-                              ahead, sums + row, group > 0);
+                const uint8_t *values = a->values + (first + row) * a->stride + U8S8_PACK * group;
+                any_tile_u8s8(height, columns, values, a->stride, weights, count, ahead, sums + row, group > 0);
             }
         }
         finish_u8s8(sums, a, first, strip, b, columns, epilogue, c, c_stride);

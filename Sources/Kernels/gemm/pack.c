@@ -1,30 +1,10 @@
-// Weights into panels; see the header. Once for a model, so plain C.
+// Weights into f32 panels, and to int8; see the header. Once for a model, so plain C.
 #include <math.h>
 #include <string.h>
 
 #include "apus_kernels.h"
 
 #pragma clang fp contract(off)
-
-void apus_pack_s8(const int8_t *w, size_t stride, size_t columns, size_t inner, int8_t *panel, int32_t *sums) {
-    size_t groups = (inner + 3) / 4;
-    if (columns < APUS_PANEL) memset(panel, 0, groups * 4 * APUS_PANEL);
-    for (size_t n = 0; n < APUS_PANEL; n++) {
-        int32_t sum = 0;
-        if (n < columns) {
-            const int8_t *row = w + n * stride;
-            for (size_t group = 0; group < inner / 4; group++)
-                memcpy(panel + (group * APUS_PANEL + n) * 4, row + group * 4, 4);
-            if (inner % 4) {
-                int8_t last[4] = {0};
-                memcpy(last, row + inner / 4 * 4, inner % 4);
-                memcpy(panel + (inner / 4 * APUS_PANEL + n) * 4, last, 4);
-            }
-            for (size_t k = 0; k < inner; k++) sum += row[k];
-        }
-        sums[n] = sum;
-    }
-}
 
 void apus_pack_f32(const float *w, size_t stride, size_t columns, size_t inner, float *panel) {
     enum { BLOCK = 16 }; // of k: a cache line of a row, and 16 of the panel

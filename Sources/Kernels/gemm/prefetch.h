@@ -3,9 +3,6 @@
 #define APUS_PREFETCH_H
 #include "../vector/lanes16.h"
 
-/// Up to so many row tiles share a piece of the panel in the first-level cache (32 KB or more).
-enum { FEW_TILES = 3, PIECE_BYTES = 8192 };
-
 /// `lines` cache lines at each step of 256 bytes, from `next` on.
 typedef struct {
     const char *next;

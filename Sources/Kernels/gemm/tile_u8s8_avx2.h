@@ -1,9 +1,8 @@
-// The int8 products' inner loop; see tile_u8s8.h. Include only inside the target region.
-#ifndef APUS_TILE_U8S8_H
-#define APUS_TILE_U8S8_H
+// AVX2 has no product of bytes that does not saturate: 16-bit ones. See tile_u8s8.h. Included by isa/avx2.c.
 #include "prefetch.h"
 
 enum { U8S8_ROWS = 3, COLUMNS = 16, REGISTERS = COLUMNS / 4 }; // 3 · 4 sums of 16 registers
+enum { U8S8_PACK = 4, U8S8_INNER = 4, U8S8_FLIP = 0, U8S8_FEW_TILES = 3, U8S8_PIECE_BYTES = 8192 };
 
 /// Widened to 16 bits: |a·b + a'·b'| ≤ 2 · 255 · 128 fits vpmaddwd's 32, where vpmaddubsw's 16 would saturate.
 /// A register holds four columns, two partial sums each.
@@ -45,4 +44,21 @@ APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, 
 }
 
 #include "tile_u8s8.h"
-#endif
+
+uint64_t KERNEL(peak_u8s8)(uint64_t rounds) {
+    enum { CHAINS = 12 }; // of 16 registers, whatever the tile: a worse tile must show beside the peak
+    __m256i sums[CHAINS];
+    __m256i x = _mm256_set1_epi16(3), w = _mm256_set1_epi16(-5);
+    for (int i = 0; i < CHAINS; i++) sums[i] = _mm256_set1_epi32(i);
+    for (uint64_t round = 0; round < rounds; round++) {
+#pragma clang loop unroll(full)
+        for (int i = 0; i < CHAINS; i++) {
+            __asm__ volatile("" : "+x"(x)); // or the product would be taken once for all
+            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(x, w));
+        }
+    }
+    for (int i = 1; i < CHAINS; i++) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+    volatile int32_t kept = _mm256_extract_epi32(sums[0], 0);
+    (void)kept;
+    return rounds * CHAINS * 16 * 2;
+}

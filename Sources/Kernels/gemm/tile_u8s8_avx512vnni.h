@@ -1,9 +1,8 @@
-// The int8 products' inner loop; see tile_u8s8.h. Include only inside the target region.
-#ifndef APUS_TILE_U8S8_H
-#define APUS_TILE_U8S8_H
+// AVX-512 VNNI: a register of sums holds 16 columns. See tile_u8s8.h. Included by isa/avx512vnni.c.
 #include "prefetch.h"
 
 enum { U8S8_ROWS = 6, REGISTERS = APUS_PANEL / 16 }; // 6 · 4 sums, 4 of weights and 1 of activations: 29 of 32 registers
+enum { U8S8_PACK = 4, U8S8_INNER = 4, U8S8_FLIP = 0, U8S8_FEW_TILES = 3, U8S8_PIECE_BYTES = 8192 };
 
 APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
                            size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
@@ -34,4 +33,18 @@ APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, 
 }
 
 #include "tile_u8s8.h"
-#endif
+
+uint64_t KERNEL(peak_u8s8)(uint64_t rounds) {
+    enum { CHAINS = 24 }; // of 32 registers, whatever the tile: a worse tile must show beside the peak
+    __m512i sums[CHAINS];
+    __m512i x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(-5);
+    for (int i = 0; i < CHAINS; i++) sums[i] = _mm512_set1_epi32(i);
+    for (uint64_t round = 0; round < rounds; round++) {
+#pragma clang loop unroll(full)
+        for (int i = 0; i < CHAINS; i++) sums[i] = _mm512_dpbusd_epi32(sums[i], x, w);
+    }
+    for (int i = 1; i < CHAINS; i++) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+    volatile int32_t kept = _mm512_reduce_add_epi32(sums[0]);
+    (void)kept;
+    return rounds * CHAINS * 64 * 2;
+}

@@ -1,9 +1,8 @@
-// The int8 products' inner loop; see tile_u8s8.h. Include only inside the target region.
-#ifndef APUS_TILE_U8S8_H
-#define APUS_TILE_U8S8_H
+// Any CPU; the specification. See tile_u8s8.h. Included by isa/scalar.c.
 #include "prefetch.h"
 
 enum { U8S8_ROWS = 1 };
+enum { U8S8_PACK = 4, U8S8_INNER = 4, U8S8_FLIP = 0, U8S8_FEW_TILES = 3, U8S8_PIECE_BYTES = 8192 };
 
 APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
                            size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
@@ -15,4 +14,16 @@ APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, 
 }
 
 #include "tile_u8s8.h"
-#endif
+
+/// The specification has no peak of its own: the inner loop, from the first-level cache.
+uint64_t KERNEL(peak_u8s8)(uint64_t rounds) {
+    static const uint8_t a[64] = {1, 2, 3};
+    static const int8_t b[16 * 4 * APUS_PANEL] = {1, -2, 3};
+    int32_t sums[U8S8_ROWS][APUS_PANEL];
+    volatile int32_t kept = 0;
+    for (uint64_t round = 0; round < rounds; round++) {
+        tile_u8s8(U8S8_ROWS, APUS_PANEL, a, sizeof a, b, 16, (prefetch){0}, sums, 0);
+        kept = kept ^ sums[0][round % APUS_PANEL];
+    }
+    return rounds * 64 * APUS_PANEL * 2;
+}

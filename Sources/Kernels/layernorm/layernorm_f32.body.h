@@ -1,4 +1,4 @@
-// layer norm; the including file has opened a target region and defined KERNEL(name).
+// layer norm. Included by isa/f32.body.h.
 #include "../quantization/quantize.h"
 
 /// `rows` ≤ TOGETHER rows; it must be a constant.

@@ -1,8 +1,8 @@
-// The f32 peak; the including file has opened a target region and defined KERNEL(name).
+// The f32 peak. Included by isa/f32.body.h.
 #include "../vector/lanes16.h"
 
 uint64_t KERNEL(peak_f32)(uint64_t rounds) {
-    enum { CHAINS = PEAK_VECTORS };
+    enum { CHAINS = F32_PEAK_SUMS };
     lanes16 sums[CHAINS];
     lanes16 x = (lanes16)0.5f, y = (lanes16)0.25f;
     for (int i = 0; i < CHAINS; i++) sums[i] = (lanes16)(float)i;

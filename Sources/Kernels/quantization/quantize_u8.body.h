@@ -1,4 +1,4 @@
-// Rows of activations to u8; the including file has opened a target region and defined KERNEL(name).
+// Rows of activations to u8. Included by isa/f32.body.h.
 #include "quantize.h"
 
 APUS_INLINE void quantize_u8_rows(const size_t rows, const float *x, size_t x_stride, size_t columns, uint8_t *values,

@@ -19,6 +19,7 @@
 
 typedef float lanes16 __attribute__((ext_vector_type(16)));
 typedef int32_t lanes16_bits __attribute__((ext_vector_type(16)));
+typedef uint8_t lanes16_u8 __attribute__((ext_vector_type(16)));
 
 enum { LANES = 16 };
 
@@ -64,6 +65,13 @@ APUS_INLINE lanes16 lanes_from_bits(lanes16_bits bits) {
     return v;
 }
 
+/// 1.5 · 2²³: what is added to it, |x| < 2²², is rounded to a whole number, ties to even, which then stands in the low bits.
+#define LANES_ROUNDING ((lanes16)12582912.0f)
+APUS_INLINE lanes16_bits lanes_whole(lanes16 shifted) { return lanes_to_bits(shifted) - lanes_to_bits(LANES_ROUNDING); }
+
+/// The whole numbers nearest to x, |x| < 2²², ties to even.
+APUS_INLINE lanes16_bits lanes_round(lanes16 x) { return lanes_whole(x + LANES_ROUNDING); }
+
 APUS_INLINE lanes16 lanes_fma(lanes16 a, lanes16 b, lanes16 c) { return __builtin_elementwise_fma(a, b, c); }
 
 /// The larger or smaller one; b where either is NaN.
@@ -91,9 +99,8 @@ APUS_INLINE float lanes_largest(lanes16 v) {
 APUS_INLINE lanes16 lanes_exp(lanes16 x) {
     lanes16 unbounded = x;
     x = lanes_min((lanes16)88.0f, lanes_max((lanes16)-87.0f, x)); // in this order, NaN stays
-    const lanes16 round = (lanes16)12582912.0f; // 1.5 · 2²³: adding it leaves the nearest integer in the low bits
-    lanes16 shifted = lanes_fma(x, (lanes16)1.44269504088896341f, round);
-    lanes16 n = shifted - round;
+    lanes16 shifted = lanes_fma(x, (lanes16)1.44269504088896341f, LANES_ROUNDING);
+    lanes16 n = shifted - LANES_ROUNDING;
     lanes16 r = lanes_fma(n, (lanes16)-0.693359375f, x); // ln 2 in two parts, the first exact in nine bits
     r = lanes_fma(n, (lanes16)2.12194440e-4f, r);
     lanes16 p = (lanes16)1.9875691500e-4f;
@@ -103,7 +110,7 @@ APUS_INLINE lanes16 lanes_exp(lanes16 x) {
     p = lanes_fma(p, r, (lanes16)1.6666665459e-1f);
     p = lanes_fma(p, r, (lanes16)5.0000001201e-1f);
     p = lanes_fma(p, r * r, r + 1.0f);
-    lanes16_bits exponent = (lanes_to_bits(shifted) - lanes_to_bits(round) + 127) << 23;
+    lanes16_bits exponent = (lanes_whole(shifted) + 127) << 23;
     return unbounded < -87.0f ? (lanes16)0.0f : p * lanes_from_bits(exponent);
 }
 

@@ -1,2 +1,0 @@
-#include "../vector/isa_scalar.h"
-#include "activation_f32.body.h"

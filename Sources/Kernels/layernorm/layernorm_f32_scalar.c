@@ -1,2 +1,0 @@
-#include "../vector/isa_scalar.h"
-#include "layernorm_f32.body.h"

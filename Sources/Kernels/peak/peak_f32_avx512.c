@@ -1,6 +1,0 @@
-#if defined(__x86_64__)
-#include "../include/apus_kernels.h"
-#include "../vector/isa_avx512.h"
-#include "peak_f32.body.h"
-#include "../vector/isa_end.h"
-#endif

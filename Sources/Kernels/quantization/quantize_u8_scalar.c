@@ -1,2 +1,0 @@
-#include "../vector/isa_scalar.h"
-#include "quantize_u8.body.h"

@@ -1,0 +1,98 @@
+"""Every kernel gives the same bits on every instruction set: those of digests.txt.
+
+kernel_vectors.c is built for this machine and, where the cross compiler's libraries and qemu are there, for ARM64, and run
+on CPUs of each kind that detection tells apart.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = ROOT / "Sources/Kernels"
+DIGESTS = dict(line.split() for line in (Path(__file__).parent / "digests.txt").read_text(encoding="utf-8").splitlines()
+               if not line.startswith("#"))
+X86 = ["avx2", "avxvnni", "avx512", "avx512vnni", "avx512amx"]
+ARM = ["neon", "neon_dotprod", "neon_i8mm"]
+# The CPU as qemu calls it, what it must be given, and what it must not have.
+ARM_CPUS = [("max", "neon_i8mm", []), ("neoverse-n1", "neon_dotprod", ["neon_i8mm"]),
+            ("cortex-a76", "neon_dotprod", ["neon_i8mm"]), ("cortex-a72", "neon", ["neon_dotprod", "neon_i8mm"])]
+
+
+def clang() -> str:
+    """The Swift toolchain's, which compiles the package."""
+    swift = shutil.which("swift")
+    beside = Path(os.path.realpath(swift)).parent / "clang" if swift else None
+    return str(beside) if beside and beside.exists() else "clang"
+
+
+def build(folder: Path, *options: str) -> Path:
+    program = folder / "kernel_vectors"
+    sources = [Path(__file__).parent / "kernel_vectors.c", *KERNELS.glob("isa/*.c"), *KERNELS.glob("dispatch/*.c"),
+               *KERNELS.glob("gemm/*.c")]
+    command = [clang(), "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *options, f"-I{KERNELS / 'include'}",
+               *map(str, sources), "-lm", "-lpthread", "-o", str(program)]
+    subprocess.run(command, check=True)
+    return program
+
+
+class Vectors:
+    """What a run of the program printed."""
+
+    def __init__(self, *command: str):
+        finished = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.digests: dict[str, dict[str, str]] = {}
+        self.skipped: list[str] = []
+        for line in finished.stdout.splitlines():
+            match line.split():
+                case ["chosen", isa]:
+                    self.chosen = isa
+                case [isa, kernel, digest]:
+                    self.digests.setdefault(isa, {})[kernel] = digest
+                case [isa, "skipped:", *_]:
+                    self.skipped.append(isa)
+                case _:
+                    raise AssertionError(f"unexpected line: {line}")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Vectors:
+    return Vectors(str(build(tmp_path_factory.mktemp("here"))))
+
+
+def test_each_instruction_set_is_either_run_or_said_to_be_skipped(here):
+    assert sorted([*here.digests, *here.skipped]) == sorted(["scalar", *X86, *ARM])
+    assert here.chosen in here.digests
+
+
+@pytest.mark.parametrize("isa", ["scalar", *(ARM if platform.machine() == "aarch64" else X86)])
+def test_the_kernels_give_the_bits_of_the_digests(here, isa):
+    if isa in here.skipped:
+        pytest.skip(f"this CPU does not have {isa}")
+    assert here.digests[isa] == DIGESTS
+
+
+@pytest.fixture(scope="module")
+def arm64(tmp_path_factory) -> Path:
+    if platform.machine() == "aarch64":
+        pytest.skip("this machine is one")
+    if not shutil.which("qemu-aarch64"):
+        pytest.skip("qemu-user is not installed")
+    if not Path("/usr/aarch64-linux-gnu/lib/libc.a").exists():
+        pytest.skip("gcc-aarch64-linux-gnu is not installed")
+    return build(tmp_path_factory.mktemp("arm64"), "--target=aarch64-linux-gnu", "-fuse-ld=lld", "-static")
+
+
+@pytest.mark.parametrize("cpu, chosen, missing", ARM_CPUS)
+def test_arm64_cpus_get_their_best_set_and_the_same_bits(arm64, cpu, chosen, missing):
+    vectors = Vectors("qemu-aarch64", "-cpu", cpu, str(arm64))
+    assert vectors.chosen == chosen
+    assert sorted(vectors.digests) == sorted({"scalar", *ARM} - set(missing))
+    for isa, digests in vectors.digests.items():
+        assert digests == DIGESTS, isa
