@@ -95,13 +95,14 @@ public struct ModelDirectory: Sendable, Equatable {
     /// What the model inside the package is called.
     static let shippedName = "apus/minilm-l6-tweet-sentiment"
 
-    /// The model inside the package. SwiftPM puts its resources beside the executable.
+    /// The model inside the package.
     public static func shipped() throws(InputError) -> ModelDirectory {
-        let path = Bundle.main.bundleURL.appendingPathComponent("apus_Engine.resources/Model").path
+        let folder = PackageResources.folder(of: "Engine")
+        let path = folder.appendingPathComponent("Model").path
         guard FileManager.default.fileExists(atPath: path + "/config.json") else {
             throw InputError(
                 path,
-                "the model inside the package is missing. Keep the folder apus_Engine.resources beside the "
+                "the model inside the package is missing. Keep the folder \(folder.lastPathComponent) beside the "
                     + "executable, or give --model")
         }
         return try ModelDirectory(path: path, name: shippedName, revision: nil)

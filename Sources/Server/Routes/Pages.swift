@@ -51,12 +51,13 @@ struct Pages: Sendable {
         return Response(status: .ok, headers: file.headers, body: .init(byteBuffer: file.body))
     }
 
-    /// SwiftPM puts a target's resources beside the executable.
     private static func resource(_ name: String) throws(InputError) -> String {
-        let path = Bundle.main.bundleURL.appendingPathComponent("apus_Server.resources/\(name)").path
+        let folder = PackageResources.folder(of: "Server")
+        let path = folder.appendingPathComponent(name).path
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw InputError(
-                path, "a page of the server is missing. Keep the folder apus_Server.resources beside the executable")
+                path,
+                "a page of the server is missing. Keep the folder \(folder.lastPathComponent) beside the executable")
         }
         return text
     }
