@@ -27,10 +27,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .target(
-            name: "Kernels",
-            linkerSettings: [.linkedLibrary("omp5", .when(platforms: [.linux]))]
-        ),
+        .target(name: "Kernels"),
         .target(
             name: "Engine",
             dependencies: ["Kernels", "COpenBLAS", .product(name: "Crypto", package: "swift-crypto")],

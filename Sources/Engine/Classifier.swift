@@ -49,16 +49,22 @@ public final class Classifier: Sendable {
         public var preparation: TextPreparation?
         /// nil for the best one the machine has, or `APUS_FORCE_ISA`.
         public var instructionSet: InstructionSet?
+        /// Whether a pass may move its own threads, never the caller's, to other CPUs where the scheduler put several on
+        /// one. It changes these threads' CPU affinity, which a program that places its threads itself may not want; where
+        /// the scheduler does it, passes take several times as long. With `APUS_TEAM=openmp` it sets libomp's block time,
+        /// too, which holds for the whole process.
+        public var spreadsThreads: Bool
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
-            preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil
+            preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false
         ) {
             self.precision = precision
             self.backend = backend
             self.threads = threads
             self.preparation = preparation
             self.instructionSet = instructionSet
+            self.spreadsThreads = spreadsThreads
         }
 
         package func inference() throws(InputError) -> InferenceSession.Options {
@@ -73,7 +79,8 @@ public final class Classifier: Sendable {
             let threads = self.threads ?? ProcessorCount.available
             guard 1...1024 ~= threads else { throw InputError("threads", "must be from 1 to 1024, not \(threads)") }
             return InferenceSession.Options(
-                precision: precision, backend: backend, threads: threads, instructionSet: instructionSet)
+                precision: precision, backend: backend, threads: threads, instructionSet: instructionSet,
+                runtime: try .select(), spreadsThreads: spreadsThreads)
         }
     }
 
@@ -98,7 +105,10 @@ public final class Classifier: Sendable {
     public var architecture: String { model.architecture }
     public var labels: [String] { model.labels }
     public var instructionSet: InstructionSet { model.options.instructionSet }
+    /// Of a forward pass: fewer than were asked for where the system gives no more, of which `note` tells.
     public var threads: Int { model.options.threads }
+    /// What a log should say of how the model runs: that it has fewer threads than were asked for, and why. Usually nil.
+    public var note: String? { model.note }
     public var precision: Precision { model.options.precision }
     public var backend: Backend { model.options.backend }
     /// The most tokens of one text that the model reads, special tokens included; nil where there is no such limit.

@@ -6,14 +6,21 @@ package final class InferenceSession: Sendable {
     package struct Options: Sendable {
         package let precision: Precision
         package let backend: Backend
-        package let threads: Int
+        package fileprivate(set) var threads: Int
         package let instructionSet: InstructionSet
+        package let runtime: TeamRuntime
+        package let spreadsThreads: Bool
 
-        package init(precision: Precision, backend: Backend, threads: Int, instructionSet: InstructionSet) {
+        package init(
+            precision: Precision, backend: Backend, threads: Int, instructionSet: InstructionSet,
+            runtime: TeamRuntime = .pthreads, spreadsThreads: Bool = false
+        ) {
             self.precision = precision
             self.backend = backend
             self.threads = threads
             self.instructionSet = instructionSet
+            self.runtime = runtime
+            self.spreadsThreads = spreadsThreads
         }
     }
 
@@ -22,6 +29,7 @@ package final class InferenceSession: Sendable {
 
     static func batchTokens(_ config: ModelConfig) -> Int { max(usualBatchTokens, config.maximumTokens) }
 
+    /// Its threads are those there are.
     package let options: Options
     package let checkpoint: Checkpoint
     /// The most tokens of one pass.
@@ -33,7 +41,6 @@ package final class InferenceSession: Sendable {
     private nonisolated(unsafe) let pass: ForwardPass
 
     package init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options) throws(InputError) {
-        self.options = options
         self.checkpoint = checkpoint
         let format: Linear.Format =
             switch (options.precision, options.backend) {
@@ -48,9 +55,14 @@ package final class InferenceSession: Sendable {
         let model = try type.init(config, &weights)
         try weights.verifyAllUsed(except: type.ignores)
 
-        let teamThreads = options.backend == .openblas ? 1 : options.threads
         if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
-        team = try Team(options.instructionSet, threads: teamThreads, in: arena)
+        team = try Team(
+            options.instructionSet, threads: options.backend == .openblas ? 1 : options.threads, runtime: options.runtime,
+            spreads: options.spreadsThreads, in: arena)
+        let teamThreads = team.count
+        var options = options
+        if options.backend != .openblas { options.threads = teamThreads }
+        self.options = options
         batchTokens = Self.batchTokens(config)
         let scratch = try EncoderScratch(
             config, options.precision, on: options.instructionSet, tokens: batchTokens, threads: teamThreads, in: arena)
@@ -68,6 +80,9 @@ package final class InferenceSession: Sendable {
             model: model, team: team, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch,
             lanes: lanes, split: BatchSplit(texts: batchTokens, longest: config.maximumTokens, threads: teamThreads))
     }
+
+    /// What there is to say of its threads: fewer than were asked for.
+    package var note: String? { team.note }
 
     /// [texts][labels]; at least one text, none empty or longer than the model, all together within `batchTokens`.
     package func logits(_ ids: [[Int]]) -> [[Float]] {

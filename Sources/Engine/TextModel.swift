@@ -4,6 +4,8 @@ package protocol TextModel: Sendable {
     var labels: [String] { get }
     /// How it computes.
     var options: InferenceSession.Options { get }
+    /// What there is to say of its threads: fewer than were asked for.
+    var note: String? { get }
     /// The file with its weights.
     var weights: MappedFile { get }
     /// The most tokens of one text that it reads; nil where there is no such limit.
@@ -42,6 +44,7 @@ package struct TransformerModel: TextModel {
     }
 
     package var options: InferenceSession.Options { session.options }
+    package var note: String? { session.note }
     package var weights: MappedFile { session.checkpoint.file }
     package let logitScale = "softmax of a transformer"
     package let prefersLast = false

@@ -27,8 +27,13 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS` and `APUS_TEXT_PREPARATION`.
-    func classifier() async throws -> Classifier {
-        try Classifier(try await location.resolve(), options: try options())
+    /// - Parameter say: what is done with the classifier's note.
+    func classifier(
+        say: (String) -> Void = { StandardError.write("apus: \($0)\n") }
+    ) async throws -> Classifier {
+        let classifier = try Classifier(try await location.resolve(), options: try options())
+        if let note = classifier.note { say(note) }
+        return classifier
     }
 
     func options() throws -> Classifier.Options {
@@ -36,7 +41,7 @@ struct ModelOptions: ParsableArguments {
         return Classifier.Options(
             precision: try settings.choice(precision, "--precision", Precision.allCases),
             backend: try settings.choice(backend, "--backend", Backend.allCases),
-            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation())
+            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(), spreadsThreads: true)
     }
 
     /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.

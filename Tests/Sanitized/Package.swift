@@ -9,8 +9,7 @@ let package = Package(
         .target(
             name: "Kernels",
             path: "Kernels",
-            cSettings: [.unsafeFlags(["-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-g", "-O1"])],
-            linkerSettings: [.linkedLibrary("omp5", .when(platforms: [.linux]))]
+            cSettings: [.unsafeFlags(["-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-g", "-O1"])]
         ),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels"], path: "KernelsTests", swiftSettings: [.define("SANITIZED")]),

@@ -79,8 +79,9 @@ public struct LatencyBenchmark {
         _ precision: Precision, threads: Int, lengths: [Int], batch: Int, seconds: Double, progress: () -> Void = {}
     ) throws(InputError) {
         try check(lengths: lengths, batch: batch)
-        let options = Classifier.Options(precision: precision, backend: backend, threads: threads)
+        let options = Classifier.Options(precision: precision, backend: backend, threads: threads, spreadsThreads: true)
         let session = try InferenceSession(config, checkpoint, try options.inference())
+        if let note = session.note { throw InputError("--threads", note) }
         for length in lengths {
             var random = SplitMix64(state: UInt64(length))
             let ids = (0..<batch).map { _ in

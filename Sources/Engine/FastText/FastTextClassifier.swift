@@ -4,6 +4,7 @@ import Synchronization
 package final class FastTextClassifier: TextModel {
     package let model: FastTextModel
     package let options: InferenceSession.Options
+    package var note: String? { nil }
     private let preparation: TextPreparation
     private let thread = InferenceThread()
     private let scratch: Mutex<FastTextModel.Scores>

@@ -1,7 +1,8 @@
 import Foundation
 
-/// A thread of its own for forward passes: OpenMP keeps workers for each thread that opens a parallel region, so passes
-/// that came from any of a server's threads would multiply them.
+/// A thread of its own for forward passes, one after the other in the order in which they were brought; whoever brings one
+/// need not wait for it. With `APUS_TEAM=openmp` it is needed besides: OpenMP keeps workers for each thread that opens a
+/// parallel region, so passes that came from any of a server's threads would multiply them.
 final class InferenceThread: Sendable {
     private let state = State()
 

@@ -152,28 +152,4 @@ void apus_pack_f32(const float *w, size_t stride, size_t columns, size_t inner, 
 /// nearest, ties to even.
 float apus_quantize_weights(const float *w, size_t count, int8_t *out);
 
-/// One thread's place in a team: threads that walk through the same operations together and share out each one's
-/// pieces. 64 bytes, one for each thread, kept by the caller.
-typedef struct apus_thread {
-    struct apus_thread *team; // the first of them
-    size_t index, count;
-    size_t operation;
-    size_t handed_out[2]; // of the first thread: pieces of this and of the next operation, in turn
-    int cpu; // where it was last seen
-    int padding[3];
-} apus_thread;
-
-/// Runs body(context, thread) on `count` threads at once, the caller being the first; returns when all have ended.
-/// thread->count is how many there are: fewer where OpenMP is told to give fewer (OMP_THREAD_LIMIT). One thread is a plain
-/// call. Threads that the scheduler put on one CPU are moved apart. team: [count], aligned to 64. OpenMP keeps workers for
-/// every thread that calls this: let one thread make all calls.
-void apus_team_run(apus_thread *team, size_t count, void (*body)(void *context, apus_thread *thread), void *context);
-
-/// Takes pieces *first ..< *last of the current operation's 0 ..< total; 0 where none are left. First large shares,
-/// then ever smaller ones: a core that is busy with something else gets fewer.
-int apus_thread_take(apus_thread *thread, size_t total, size_t *first, size_t *last);
-
-/// Ends the operation: waits for all threads of the team; behind it, what each wrote is seen by all.
-void apus_thread_barrier(apus_thread *thread);
-
 #endif

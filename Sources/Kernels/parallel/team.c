@@ -1,32 +1,59 @@
-// Threads by OpenMP's runtime, through GNU's entry points: plain functions, no compiler flag.
+// The team's contract, whatever runs the threads: own workers (pthreads.c) or OpenMP's (openmp.c).
 #if defined(__linux__)
 #define _GNU_SOURCE
 #include <sched.h>
 #endif
 
-#include "apus_kernels.h"
+#include "team.h"
 
-#if defined(__linux__)
-void GOMP_parallel(void (*function)(void *), void *data, unsigned threads, unsigned flags);
-void GOMP_barrier(void);
-int omp_get_thread_num(void);
-int omp_get_num_threads(void);
-void kmp_set_blocktime(int milliseconds);
+#include <stdio.h>
+#include <string.h>
 
-/// How long a waiting worker spins before it sleeps. It is there for the next pass of a busy server; long spinning would
-/// take the cores from the threads that read requests.
-enum { BLOCK_MILLISECONDS = 1 };
+size_t apus_team_bytes(size_t count) {
+    return sizeof(apus_team) + count * (sizeof(apus_thread) + sizeof(pthread_t));
+}
 
-typedef struct {
-    apus_thread *team;
-    void (*body)(void *context, apus_thread *thread);
-    void *context;
-} call;
+void apus_team_explain(char *reason, const char *what, int error) {
+    snprintf(reason, APUS_TEAM_REASON, "%s: %s", what, strerror(error));
+}
+
+apus_team *apus_team_start(void *memory, size_t count, const apus_team_options *options, char reason[APUS_TEAM_REASON]) {
+    apus_team *team = memory;
+    memset(team, 0, apus_team_bytes(count));
+    team->options = *options;
+    team->count = count;
+    for (size_t i = 0; i < count; i++) {
+        team->threads[i].team = team->threads;
+        team->threads[i].owner = team;
+        team->threads[i].cpu = -1;
+    }
+    reason[0] = 0;
+    if (count == 1) return team;
+    if (options->runtime == APUS_TEAM_OPENMP) return apus_openmp_start(team, count, reason) ? team : NULL;
+    apus_pthreads_start(team, count, reason);
+    return team;
+}
+
+size_t apus_team_count(const apus_team *team) { return team->count; }
+
+void apus_team_run(apus_team *team, void (*body)(void *context, apus_thread *thread), void *context) {
+    team->body = body;
+    team->context = context;
+    team->threads->handed_out[0] = team->threads->handed_out[1] = 0;
+    if (team->count == 1) apus_team_enter(team, 0, 1);
+    else if (team->options.runtime == APUS_TEAM_OPENMP) apus_openmp_run(team);
+    else apus_pthreads_run(team);
+}
+
+void apus_team_stop(apus_team *team) {
+    if (team->workers) apus_pthreads_stop(team);
+}
 
 /// Schedulers may put a team's threads on one CPU while another is free, and leave them there: each then waits a time
 /// slice for the other at every barrier (seen on Linux 6.18: 2.2 ms instead of 0.16). Whoever finds itself on the CPU of a
 /// thread before it moves to one that no thread of the team was last seen on; it may be moved again from there.
 static void move_apart(apus_thread *thread) {
+#if defined(__linux__)
     int cpu = sched_getcpu();
     __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELAXED);
     int is_taken = 0;
@@ -50,36 +77,18 @@ static void move_apart(apus_thread *thread) {
         sched_setaffinity(0, sizeof allowed, &allowed);
         return;
     }
+#else
+    (void)thread;
+#endif
 }
 
-static void enter(void *data) {
-    const call *c = data;
-    size_t index = (size_t)omp_get_thread_num();
-    apus_thread *thread = &c->team[index];
-    thread->team = c->team;
+void apus_team_enter(apus_team *team, size_t index, size_t count) {
+    apus_thread *thread = &team->threads[index];
     thread->index = index;
-    thread->count = (size_t)omp_get_num_threads();
+    thread->count = count;
     thread->operation = 0;
-    move_apart(thread);
-    c->body(c->context, thread);
-}
-#endif
-
-void apus_team_run(apus_thread *team, size_t count, void (*body)(void *context, apus_thread *thread), void *context) {
-    team->handed_out[0] = team->handed_out[1] = 0;
-#if defined(__linux__)
-    if (count > 1) {
-        call c = {team, body, context};
-        kmp_set_blocktime(BLOCK_MILLISECONDS);
-        GOMP_parallel(enter, &c, (unsigned)count, 0);
-        return;
-    }
-#endif
-    team->team = team;
-    team->index = 0;
-    team->count = 1;
-    team->operation = 0;
-    body(context, team);
+    if (team->options.spread && count > 1) move_apart(thread);
+    team->body(team->context, thread);
 }
 
 int apus_thread_take(apus_thread *thread, size_t total, size_t *first, size_t *last) {
@@ -100,7 +109,7 @@ void apus_thread_barrier(apus_thread *thread) {
     // The other count was last used before the previous barrier: nobody reads it until this one is passed.
     if (thread->index == 0) __atomic_store_n(&thread->handed_out[(thread->operation + 1) % 2], 0, __ATOMIC_RELAXED);
     thread->operation++;
-#if defined(__linux__)
-    if (thread->count > 1) GOMP_barrier();
-#endif
+    if (thread->count == 1) return;
+    if (thread->owner->options.runtime == APUS_TEAM_OPENMP) apus_openmp_barrier();
+    else apus_pthreads_barrier(thread->owner);
 }
