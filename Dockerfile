@@ -15,9 +15,6 @@ ARG BASE_IMAGE=debian:bookworm-slim
 
 # The binary, with Swift's runtime inside, and its resources.
 FROM ${BUILD_IMAGE} AS build
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libomp-dev libopenblas-dev pkg-config \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 # What Apus is built on changes less often than Apus: fetched in a layer of its own, with Package.resolved if there is one.
 COPY Package.* ./
@@ -32,11 +29,11 @@ RUN mkdir -p Tests/CLITests Tests/EngineTests Tests/ExampleTests Tests/KernelsTe
     && cp -R .build/release/apus .build/release/apus_*.resources /apus/ \
     && strip /apus/apus
 
-# All that the binary needs, and nobody but root may change. `ldd apus` asks for libomp, OpenBLAS (with libgfortran) and
-# what Debian has anyway: libc, libm, libgcc, libstdc++, zlib.
+# All that the binary needs, and nobody but root may change. `ldd apus` asks for what Debian has anyway: libc,
+# libm, libgcc, libstdc++, zlib; `--backend openblas` opens OpenBLAS.
 FROM ${BASE_IMAGE} AS runtime
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates libomp5 libopenblas0-pthread \
+    && apt-get install -y --no-install-recommends ca-certificates libopenblas0-pthread \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
     && useradd -m -u 1000 apus \
     && mkdir -p /home/apus/.cache/huggingface \

@@ -3,7 +3,10 @@
 	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train clean help
 
-APT_PACKAGES := libopenblas-dev libomp-dev pkg-config curl
+APT_PACKAGES := curl
+# What only some tests and the benchmarks open or link.
+TEST_PACKAGES := libomp5 libopenblas0
+BENCH_PACKAGES := libopenblas-dev pkg-config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := .build-venv
 SERVING_VENV := .build-venv-serving
@@ -38,6 +41,7 @@ serve: build ## build and serve the shipped model on http://127.0.0.1:7860
 	.build/release/apus serve $(ARGUMENTS)
 
 test: setup ## build and run all tests; those that need APUS_DATA say where it is missing
+	@$(call install,$(TEST_PACKAGES))
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
 
@@ -45,10 +49,12 @@ lint: ## the form of the Swift code, by .swift-format
 	swift format lint --strict -r Sources Tests Benchmarks/Benchmarks Benchmarks/Package.swift Package.swift
 
 # No leak check: the kernels allocate nothing, and OpenMP keeps what belongs to a thread that has ended.
-test-sanitized: setup ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-sanitized: setup ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer, the team under ThreadSanitizer
+	@$(call install,$(TEST_PACKAGES))
 	ASAN_OPTIONS=detect_leaks=0 \
 	swift test --package-path Tests/Sanitized --scratch-path .build-sanitized -c release --sanitize=address \
 		--disable-xctest
+	swift run --package-path Tests/TeamStress --scratch-path .build-team-stress --sanitize=thread team-stress
 
 test-vectors: $(WORKFLOWS_VENV)/.installed ## the kernels' bits, here and on ARM CPUs under qemu, beside the ones stored
 	@$(call install,gcc-aarch64-linux-gnu qemu-user)
@@ -80,6 +86,7 @@ test-container: $(WORKFLOWS_VENV)/.installed ## the Dockerfile's form; APUS_TEST
 	$(WORKFLOWS_VENV)/bin/python -m pytest -q Tests/Container
 
 test-benchmarks: setup $(WORKFLOWS_VENV)/.installed ## the benchmarks' gate; APUS_TEST_BENCH=1: on a kernel that is made slower
+	@$(if $(APUS_TEST_BENCH),$(call install,$(BENCH_PACKAGES)))
 	$(if $(APUS_TEST_BENCH),swift build --package-path Benchmarks -c release --product ApusBenchmarks)
 	$(WORKFLOWS_VENV)/bin/python -m pytest -q Tests/Benchmarks
 
@@ -102,6 +109,7 @@ compare-peers: build $(VENV)/.installed ## time Apus beside ONNX Runtime, OpenVI
 	$(VENV)/bin/python tools/compare_peers.py accuracy --apus .build/release/apus
 
 bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/report.md: make bench [COMPARE=a report of apus compare]
+	@$(call install,$(BENCH_PACKAGES))
 	mkdir -p $(dir $(BENCH_LINES)) && rm -f $(BENCH_LINES)
 	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) $(OPENBLAS_CORE) \
 	swift package --package-path Benchmarks --disable-sandbox benchmark --no-progress
@@ -109,10 +117,12 @@ bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/rep
 		$(if $(COMPARE),--compare $(COMPARE))
 
 bench-gate: setup ## fails where efficiencies or allocations are worse than Benchmarks/Baselines/ISA.json
+	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
 	python3 tools/bench_report.py gate --suite $(SUITE)
 
 bench-baseline: setup ## stores this machine's figures as its instruction set's baseline
+	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
 	python3 tools/bench_report.py store --suite $(SUITE)
 
@@ -140,5 +150,5 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
+	rm -rf .build .build-sanitized .build-team-stress .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
 		$(WORKFLOWS_VENV) .build-train .build-container Benchmarks/.build

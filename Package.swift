@@ -26,11 +26,10 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "Kernels"),
         .target(
             name: "Engine",
-            dependencies: ["Kernels", "COpenBLAS", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: ["Kernels", .product(name: "Crypto", package: "swift-crypto")],
             resources: [.copy("Resources/Model")]
         ),
         .target(

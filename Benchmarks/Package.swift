@@ -19,9 +19,12 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     ],
     targets: [
+        .systemLibrary(
+            name: "COpenBLAS", path: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .executableTarget(
             name: "ApusBenchmarks",
             dependencies: [
+                "COpenBLAS",
                 .product(name: "AllocationCounter", package: "apus"),
                 .product(name: "Engine", package: "apus"),
                 .product(name: "Kernels", package: "apus"),
@@ -37,7 +40,7 @@ let package = Package(
             // The framework's closures are not Sendable; each runs alone.
             swiftSettings: [.unsafeFlags(["-package-name", apus]), .swiftLanguageMode(.v5)],
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
-        )
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -41,7 +41,7 @@ public final class Classifier: Sendable {
     public struct Options: Sendable {
         /// nil for int8, or f32 where the backend is OpenBLAS.
         public var precision: Precision?
-        /// nil for `simd`; for f32 on an x86 CPU without AVX2 `openblas`, unless `APUS_FORCE_ISA` is set.
+        /// nil for `simd`; for f32 on an x86 CPU without AVX2 `openblas` where there is one, unless `APUS_FORCE_ISA` is set.
         public var backend: Backend?
         /// Threads of a forward pass; nil for what the process may use.
         public var threads: Int?
@@ -71,7 +71,8 @@ public final class Classifier: Sendable {
             let instructionSet: InstructionSet
             if let chosen = self.instructionSet { instructionSet = chosen } else { instructionSet = try .select() }
             let precision = self.precision ?? (backend == .openblas ? .f32 : .int8)
-            let standard: Backend = precision == .f32 && instructionSet.lacksProducts ? .openblas : .simd
+            let isSlow = precision == .f32 && instructionSet.lacksProducts
+            let standard: Backend = isSlow && OpenBLAS.shared != nil ? .openblas : .simd
             let backend = self.backend ?? standard
             guard backend == .simd || precision == .f32 else {
                 throw InputError("--backend openblas", "has no int8 products; use --precision f32, or --backend simd")

@@ -55,7 +55,7 @@ package final class InferenceSession: Sendable {
         let model = try type.init(config, &weights)
         try weights.verifyAllUsed(except: type.ignores)
 
-        if options.backend == .openblas { Ops.setOpenBLASThreads(options.threads) }
+        if options.backend == .openblas { try OpenBLAS.required().setThreads(options.threads) }
         team = try Team(
             options.instructionSet, threads: options.backend == .openblas ? 1 : options.threads, runtime: options.runtime,
             spreads: options.spreadsThreads, in: arena)

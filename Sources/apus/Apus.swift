@@ -15,6 +15,10 @@ struct Apus: AsyncParsableCommand {
 
     /// Exit codes: 0 fine, 1 a gate failed, 2 an input was bad, 64 usage, 70 a failure that is not the user's.
     static func main() async {
+        if let failure = ThreadCheck.failure() {
+            StandardError.write("apus: \(failure)\n")
+            Foundation.exit(EX_SOFTWARE)
+        }
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

@@ -80,6 +80,7 @@ struct Bench: AsyncParsableCommand {
             }
         }
         bar.clear()
+        if let note = InstructionSet.note { StandardError.write("apus: \(note)\n") }
         let cpu = ProcessorName.current
         if let report { try FileReplacement.write(benchmark.report(cpu: cpu).serialized(pretty: true) + [0x0A], to: report) }
         try StandardOutput.write(Array(table(benchmark, cpu: cpu).utf8))

@@ -41,7 +41,8 @@ struct ModelOptions: ParsableArguments {
         return Classifier.Options(
             precision: try settings.choice(precision, "--precision", Precision.allCases),
             backend: try settings.choice(backend, "--backend", Backend.allCases),
-            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(), spreadsThreads: true)
+            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(), spreadsThreads: true
+        )
     }
 
     /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.

@@ -41,6 +41,7 @@ struct Serve: AsyncParsableCommand {
         defer { writer.flush() }
         OpenFiles.allow(options.limits.connections + Self.otherFiles)
         let classifier = try await model.classifier { logger.warning("\($0)") }
+        if let note = InstructionSet.note { logger.warning("\(note)") }
         if try settings.flag(requireGate, "--require-gate"), let failures = try GateRequirement.failures(of: classifier) {
             StandardError.write(failures.map { "apus: the model's stored gate failed: \($0)\n" }.joined())
             throw ExitCode(1)

@@ -159,6 +159,7 @@ public struct LatencyBenchmark {
     public func report(cpu: String) -> JSONValue {
         [
             "cpu": .string(cpu), "isa": .string(instructionSet.name),
+            "isa_note": InstructionSet.note.map { .string($0) } ?? nil,
             "peak": ["int8_gops": .number(peak.int8), "f32_gflops": .number(peak.f32)],
             "results": .array(
                 results.map {

@@ -1,4 +1,3 @@
-import COpenBLAS
 import Kernels
 
 package struct LayerNorm: Sendable {
@@ -79,9 +78,9 @@ package struct Ops {
                 out.update(from: layer.bias.base, count: y.columns)
             }
         }
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(x.rows), blasint(layer.outputs), blasint(layer.inputs), 1,
-            x.base, blasint(x.stride), layer.rowMajor, blasint(layer.inputs), 1, y.base, blasint(y.stride))
+        OpenBLAS.shared!.addProduct(  // a session whose layers are rows has opened it
+            x.base, stride: x.stride, rows: x.rows, layer.rowMajor, inputs: layer.inputs, outputs: layer.outputs, to: y.base,
+            stride: y.stride)
         if gelu { for row in 0..<x.rows { kernels.pointee.gelu_f32(y.base + row * y.stride, y.columns) } }
     }
 
@@ -201,9 +200,6 @@ package struct Ops {
     }
 
     private static func pieces(_ total: Int, of size: Int) -> Int { (total + size - 1) / size }
-
-    /// The threads of OpenBLAS, in the whole process.
-    package static func setOpenBLASThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
 }
 
 extension InstructionSet {

@@ -29,6 +29,7 @@ struct StatusRoutes: Sendable {
             "labels": .array(classifier.labels.map(JSONValue.string)),
             "precision": .string(classifier.precision.rawValue),
             "isa": .string(classifier.instructionSet.name),
+            "isa_note": InstructionSet.note.map { .string($0) } ?? nil,
             "threads": .integer(classifier.threads),
             "version": .string(apusVersion),
             "limits": [

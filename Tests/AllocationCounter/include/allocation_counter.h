@@ -1,4 +1,4 @@
-// Counts what a process asks of the C library's allocator, Swift's runtime and OpenMP's included, by standing before it.
+// Counts what a process asks of the C library's allocator, Swift's runtime included, by standing before it.
 #ifndef ALLOCATION_COUNTER_H
 #define ALLOCATION_COUNTER_H
 
