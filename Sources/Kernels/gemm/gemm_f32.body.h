@@ -2,10 +2,6 @@
 #include "epilogue.h"
 #include "tile_f32.h"
 
-/// Steps of k whose panel rows stay in the second-level cache while all row tiles pass over them: 768 · 64 · 4 = 192 KB.
-/// Sums wait in C meanwhile, which keeps their bits.
-enum { INNER_BLOCK = 768 };
-
 void KERNEL(gemm_f32)(const float *a, size_t a_stride, size_t rows, const float *b, size_t inner, size_t columns,
                       const apus_epilogue *epilogue, float *c, size_t c_stride) {
     enum { STEP = APUS_PANEL * sizeof *b };
@@ -13,7 +9,7 @@ void KERNEL(gemm_f32)(const float *a, size_t a_stride, size_t rows, const float 
     size_t vectors = (columns + LANES - 1) / LANES;
     size_t tiles = (rows + F32_ROWS - 1) / F32_ROWS;
     int few = tiles <= F32_FEW_TILES; // see gemm_u8s8.body.h
-    size_t block = columns < APUS_PANEL ? inner : few ? F32_PIECE_BYTES / STEP : INNER_BLOCK;
+    size_t block = columns < APUS_PANEL ? inner : few ? F32_PIECE_BYTES / STEP : F32_BLOCK_STEPS;
     for (size_t k = 0; k < inner; k += block) {
         size_t length = inner - k < block ? inner - k : block;
         const float *weights = b + k * APUS_PANEL;

@@ -1,6 +1,7 @@
 // The f32 products' inner loop. Include only inside a target region, behind a tile_f32_ISA.h, which has
 //     F32_ROWS, F32_VECTORS             rows, and vectors of 16 columns, that are summed at once
 //     F32_FEW_TILES, F32_PIECE_BYTES    up to so many row tiles share a piece of the panel (see gemm_u8s8.body.h)
+//     F32_BLOCK_STEPS                   steps of k that stay in a cache while more row tiles pass over them: 256 bytes each
 //     F32_PEAK_SUMS                     the peak's independent sums, whatever the tile: a worse tile must show beside it
 #ifndef APUS_TILE_F32_H
 #define APUS_TILE_F32_H
