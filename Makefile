@@ -56,7 +56,7 @@ test-sanitized: setup ## the kernels' tests under AddressSanitizer and Undefined
 		--disable-xctest
 	swift run --package-path Tests/TeamStress --scratch-path .build-team-stress --sanitize=thread team-stress
 
-test-vectors: $(WORKFLOWS_VENV)/.installed ## the kernels' bits, here and on ARM CPUs under qemu, beside the ones stored
+test-vectors: $(WORKFLOWS_VENV)/.installed ## the kernels' bits, here, on ARM CPUs (qemu), APUS_TEST_EMULATED=1: on x86 CPUs
 	@$(call install,gcc-aarch64-linux-gnu qemu-user)
 	$(WORKFLOWS_VENV)/bin/python -m pytest -q -rs Tests/KernelVectors
 
@@ -150,5 +150,5 @@ $(VENV)/.lifecycle: Tests/Lifecycle/requirements.txt $(VENV)/.installed
 	touch $@
 
 clean: ## remove what was built
-	rm -rf .build .build-sanitized .build-team-stress .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) $(CLUSTERS_VENV) \
-		$(WORKFLOWS_VENV) .build-train .build-container Benchmarks/.build
+	rm -rf .build .build-sanitized .build-team-stress .build-peers .build-lifecycle $(VENV) $(SERVING_VENV) $(BENCH_VENV) \
+		$(CLUSTERS_VENV) $(WORKFLOWS_VENV) .build-train .build-container .build-emulator Benchmarks/.build

@@ -1,7 +1,8 @@
 """Every kernel gives the same bits on every instruction set: those of digests.txt.
 
 kernel_vectors.c is built for this machine and, where the cross compiler's libraries and qemu are there, for ARM64, and run
-on CPUs of each kind that detection tells apart.
+on CPUs of each kind that detection tells apart. With APUS_TEST_EMULATED=1, as root on Debian 12, the x86 sets that this
+machine lacks run in tools/x86_emulator.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ ARM = ["neon", "neon_dotprod", "neon_i8mm"]
 # The CPU as qemu calls it, what it must be given, and what it must not have.
 ARM_CPUS = [("max", "neon_i8mm", []), ("neoverse-n1", "neon_dotprod", ["neon_i8mm"]),
             ("cortex-a76", "neon_dotprod", ["neon_i8mm"]), ("cortex-a72", "neon", ["neon_dotprod", "neon_i8mm"])]
+
+# The emulator's CPU, what it must be given, and what it must not have.
+X86_CPUS = [("amx", "avx512amx", []), ("avx512vnni", "avx512vnni", ["avxvnni", "avx512amx"]),
+            ("avx512", "avx512", ["avxvnni", "avx512vnni", "avx512amx"]),
+            ("avxvnni", "avxvnni", ["avx512", "avx512vnni", "avx512amx"]), ("avx", "scalar", X86)]
 
 
 def clang() -> str:
@@ -96,3 +102,29 @@ def test_arm64_cpus_get_their_best_set_and_the_same_bits(arm64, cpu, chosen, mis
     assert sorted(vectors.digests) == sorted({"scalar", *ARM} - set(missing))
     for isa, digests in vectors.digests.items():
         assert digests == DIGESTS, isa
+
+
+@pytest.fixture(scope="module")
+def x86() -> Path:
+    if not os.environ.get("APUS_TEST_EMULATED"):
+        pytest.skip("builds an emulator for minutes; set APUS_TEST_EMULATED=1")
+    folder = ROOT / ".build-emulator"
+    installed = subprocess.run(["bash", ROOT / "tools/x86_emulator/install.sh", folder], capture_output=True, text=True)
+    if installed.returncode != 0:  # its sources are another release's: they may go away
+        pytest.skip(f"the emulator cannot be built here: {(installed.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def static(x86, tmp_path_factory) -> Path:
+    return build(tmp_path_factory.mktemp("static"), "-static")
+
+
+@pytest.mark.parametrize("cpu, chosen, missing", X86_CPUS)
+def test_x86_cpus_get_their_best_set_and_the_same_bits(x86, static, cpu, chosen, missing):
+    vectors = Vectors("python3", str(x86 / "run.py"), "--cpu", cpu, "--timeout", "600", str(static), chosen)
+    assert vectors.chosen == chosen
+    assert vectors.digests == {chosen: DIGESTS}
+    if missing:
+        absent = Vectors("python3", str(x86 / "run.py"), "--cpu", cpu, "--timeout", "600", str(static), *missing)
+        assert absent.skipped == missing
