@@ -7,9 +7,11 @@ import statistics
 from itertools import groupby
 from pathlib import Path
 
+from peer_runtimes import IN_BF16
+
 AIMS = {"int8": (0.77, 0.70), "f32": (0.88, None)}  # Apus' time over the best peer's: in every cell, geometric mean
 COLOURS = {"PyTorch": "#b8860b", "ONNX Runtime": "#4477aa", "ONNX Runtime, fused": "#88bbdd", "OpenVINO": "#8855aa",
-           "OpenVINO, rest bf16": "#bb99cc", "Apus": "#cc3311"}
+           "OpenVINO, rest bf16": "#bb99cc", IN_BF16: "#bb99cc", "Apus": "#cc3311"}
 PLACE = ("architecture", "precision", "threads", "length")
 LABEL_GAP = 0.055  # of a panel's height
 
@@ -18,19 +20,22 @@ def add_ratios(report: dict) -> None:
     """`ratios`: for each cell Apus' p50 over the lowest one of a peer; empty without Apus.
 
     `ratio_of_fastest` is that of everybody's fastest round, which a disturbance of some rounds does not reach.
+    `ratio_to_bf16` is that to OpenVINO's own choice of bf16 for an f32 model, which is no f32 and so no peer of it.
     """
     report["ratios"] = []
     places: dict[tuple, list[dict]] = {}
     for cell in report["cells"]:
         places.setdefault(tuple(cell[name] for name in PLACE), []).append(cell)
     for place, cells in places.items():
-        peers = [cell for cell in cells if cell["runtime"] != "Apus"]
+        peers = [cell for cell in cells if cell["runtime"] not in ("Apus", IN_BF16)]
+        bf16 = [cell["p50_ms"] for cell in cells if cell["runtime"] == IN_BF16]
         best = min(peers, key=lambda cell: cell["p50_ms"])
         for apus in (cell for cell in cells if cell["runtime"] == "Apus"):
             fastest_peer = min(min(cell["rounds_p50_ms"]) for cell in peers)
             report["ratios"].append(dict(zip(PLACE, place)) | {
                 "best_peer": best["runtime"], "ratio": apus["p50_ms"] / best["p50_ms"],
-                "ratio_of_fastest": min(apus["rounds_p50_ms"]) / fastest_peer})
+                "ratio_of_fastest": min(apus["rounds_p50_ms"]) / fastest_peer}
+                | {"ratio_to_bf16": apus["p50_ms"] / milliseconds for milliseconds in bf16})
 
 
 def panels(report: dict) -> list[tuple[tuple, dict[str, dict[int, float]]]]:
@@ -58,9 +63,10 @@ def latency_markdown(report: dict) -> str:
                           values[length] == best[length]) for length in lengths]
             lines.append(row(bold(runtime, runtime == "Apus"), *cells,
                              f"{statistics.geometric_mean(values.values()):.3g}"))
-        for title, name in (("Apus / best peer", "ratio"), ("the same of the fastest rounds", "ratio_of_fastest")):
+        for title, name in (("Apus / best peer", "ratio"), ("the same of the fastest rounds", "ratio_of_fastest"),
+                            (f"Apus / {IN_BF16}", "ratio_to_bf16")):
             ratios = [ratio[name] for ratio in report["ratios"] if ratio["architecture"] == architecture
-                      and (ratio["precision"], ratio["threads"]) == (precision, threads)]
+                      and (ratio["precision"], ratio["threads"]) == (precision, threads) and name in ratio]
             if ratios:
                 lines.append(row(title, *(f"{ratio:.2f}" for ratio in ratios),
                                  f"{statistics.geometric_mean(ratios):.2f}"))

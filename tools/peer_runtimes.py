@@ -37,12 +37,20 @@ class Peer:
     file: str
     rest: str = "f32"  # what is not a quantized product; OpenVINO takes bf16 for it where the CPU has it
 
+    @property
+    def is_reduced(self) -> bool:
+        """f32 that is computed in bf16: OpenVINO's own choice where the CPU has it, but no f32."""
+        return self.precision == "f32" and self.rest != "f32"
+
+
+IN_BF16 = "OpenVINO, in bf16"  # f32 weights; beside the others, not one of them
 
 PEERS = (
     Peer("PyTorch", "f32", "pytorch", "model"),
     Peer("ONNX Runtime", "f32", "onnxruntime", "plain.onnx"),
     Peer("ONNX Runtime, fused", "f32", "onnxruntime", "fused.onnx"),
     Peer("OpenVINO", "f32", "openvino", "plain.onnx"),
+    Peer(IN_BF16, "f32", "openvino", "plain.onnx", rest="bf16"),
     Peer("ONNX Runtime", "int8", "onnxruntime", "plain-int8.onnx"),
     Peer("ONNX Runtime, fused", "int8", "onnxruntime", "fused-int8.onnx"),
     Peer("OpenVINO", "int8", "openvino", "openvino-int8.xml"),
