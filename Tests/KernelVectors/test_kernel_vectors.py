@@ -128,3 +128,29 @@ def test_x86_cpus_get_their_best_set_and_the_same_bits(x86, static, cpu, chosen,
     if missing:
         absent = Vectors("python3", str(x86 / "run.py"), "--cpu", cpu, "--timeout", "600", str(static), *missing)
         assert absent.skipped == missing
+
+
+# Of a word to some hundred tokens: with f32 and int8 attention, alone and in a batch.
+TEXTS = [" ".join(["I love it", "but not this", "a table by the sea"][i % 3] for i in range(count)) for count in (1, 2, 7, 30)]
+
+
+def predict(*command: str | Path) -> str:
+    """The logits of the built binary."""
+    options = ["predict", "--threads", "2", "--logits", "--output-format", "jsonl", *TEXTS]
+    return subprocess.run([*map(str, command), *options], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("cpu, isa", [(cpu, isa) for cpu, isa, _ in X86_CPUS if isa != "scalar"])
+def test_the_binary_gives_the_same_logits_on_emulated_cpus(x86, cpu, isa):
+    binary = ROOT / os.environ.get("APUS_BINARY", ".build/release/apus")
+    if not binary.exists():
+        pytest.skip(f"there is no {binary}; build it (make build)")
+    resources = binary.resolve().parent / "apus_Engine.resources"
+    copies = [f"{resources}:/bin/{resources.name}"]
+    for line in subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split()
+        library = next((word for word in words if word.startswith("/")), None)
+        if library:
+            copies.append(f"{Path(library).resolve()}:{library}")
+    emulator = ["python3", x86 / "run.py", "--cpu", cpu, "--timeout", "600", "--mem", "2048", "--env", f"APUS_FORCE_ISA={isa}"]
+    assert predict(*emulator, *(word for copy in copies for word in ("--copy", copy)), binary) == predict(binary)
