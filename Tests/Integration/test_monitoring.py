@@ -153,9 +153,10 @@ class Late(Fault):
 
 
 class LargeBatches(Fault):
-    """Four clients with batches that take half a second each, and whoever comes behind them waits for all."""
+    """Four clients with batches that take half a second each, or several on a slow CPU, and whoever comes behind them waits
+    for all."""
 
-    options = ("--threads", "1", *NO_DRIFT)
+    options = ("--request-timeout", "60", "--threads", "1", *NO_DRIFT)
     texts = long_texts(25)
 
     def ask_for_trouble(self) -> None:
