@@ -7,6 +7,8 @@
 //     tile_u8s8(rows, columns, a, a_stride, b, groups, ahead, sums, accumulate)
 // which adds Σk a[r][k] · b[k][n] to sums[r][n] (or starts at 0) for a constant `rows` ≤ U8S8_ROWS, the panel's first 32 or
 // all 64 columns and PACK · `groups` steps of k, and asks for what is `ahead` meanwhile. And it has the set's peak_u8s8.
+// A set whose sums are no array of registers (AMX) has an any_tile_u8s8 of its own instead, and U8S8_THREAD_STATE with
+// thread_begin and thread_end where its registers must be set up.
 
 #define TILE_U8S8_CASE(ROWS)                                                                                          \
     case ROWS:                                                                                                        \
