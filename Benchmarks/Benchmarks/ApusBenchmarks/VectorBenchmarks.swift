@@ -6,8 +6,7 @@ import Kernels
 func vectorBenchmarks() {
     for row in KernelRow.supported.dropFirst() {
         for kernel in kernels {
-            let isa = String(cString: kernel.isInt8 ? row.kernels.gemm_u8s8_isa : row.kernels.gemm_f32_isa)
-            // avx512vnni has avx512's f32 kernels.
+            let isa = kernel.isInt8 ? row.isa : String(cString: row.kernels.f32_isa)  // rows share f32 kernels
             guard isa == row.isa else { continue }
             measure("\(kernel.name), \(isa)", [kernel.figure, .ofScalar, .nanoseconds]) {
                 let own = Repeated(try kernel.make(row.kernels))
