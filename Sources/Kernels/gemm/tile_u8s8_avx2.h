@@ -22,7 +22,6 @@ APUS_INLINE void widen(const uint8_t *a, size_t count, uint16_t wide[][4]) {
 /// holds four columns, two partial sums each. Activations are widened once, not for each of eight passes over columns.
 APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, size_t a_stride, const int8_t *b,
                            size_t groups, prefetch ahead, int32_t sums[][APUS_PANEL], int accumulate) {
-    (void)ahead; // the hardware's prefetching keeps up
     uint16_t wide[U8S8_ROWS][GROUPS][4];
     for (size_t first = 0; first < groups; first += GROUPS, accumulate = 1) {
         size_t count = groups - first < GROUPS ? groups - first : GROUPS;
@@ -35,6 +34,7 @@ APUS_INLINE void tile_u8s8(const int rows, const int columns, const uint8_t *a, 
 #pragma clang loop unroll(full)
                 for (int i = 0; i < REGISTERS; i++) sum[r][i] = _mm256_setzero_si256();
             for (size_t group = 0; group < count; group++, weights += 4 * APUS_PANEL) {
+                if (column == 0) ahead = prefetch_step(ahead);
                 __m256i w[REGISTERS];
 #pragma clang loop unroll(full)
                 for (int i = 0; i < REGISTERS; i++)
