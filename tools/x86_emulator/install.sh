@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # install.sh [DEST] [WORKDIR]: builds the emulator on a Debian 12 machine (as
 # root, with Debian's packages only) and leaves what run.py needs in DEST (this
 # folder). Nothing of the system is upgraded; Bochs' source comes from Debian 13
@@ -12,13 +12,14 @@ SHA=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
 ID=$(cd "$HERE" && cat install.sh bochs.patch rom.S init.c mkkernel.py run.py | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$DEST/.built" 2>/dev/null || true)" = "$ID" ]; then echo "emulator: already there"; exit 0; fi
 W=${2:-$(mktemp -d)}; mkdir -p "$W"; cd "$W"
-try() { local i; for i in 1 2 3; do "$@" && return 0; echo "again in 10 s: $*" >&2; sleep 10; done; return 1; }
+try() { for _ in 1 2 3; do "$@" && return 0; echo "again in 10 s: $*" >&2; sleep 10; done; return 1; }
 
 try apt-get -q update
 try env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends \
   g++ gcc libc6-dev make binutils patch xz-utils lz4 python3 busybox-static
 
 # 1. Bochs' source, from Debian 13 (deb-src only), by the mirror that this machine uses
+# shellcheck disable=SC2016 # apt's own variables
 URI=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' 'Created-By: Packages' |
   sed -n 's/ Debian bookworm$//p' | head -1)
 [ -n "$URI" ] || { echo "emulator: apt knows no mirror of Debian 12" >&2; exit 1; }
