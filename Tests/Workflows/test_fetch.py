@@ -76,7 +76,9 @@ def test_the_tests_data_are_what_apus_data_looks_like(run_script, serve_files, d
     environment = {"TWEETEVAL_URL": serve_files(data / "tweeteval-sentiment"), "HF_ENDPOINT": serve_files(tmp_path / "hub")}
     result = run_script("fetch_test_data.sh", tmp_path / "data", env=environment)
     assert result.returncode == 0, result.everything
-    for path in data.glob("*/*"):
+    # Teachers' probabilities, which stand there too, have no public origin.
+    paths = [path for folder in ("roberta-base-tokenizer", "tweeteval-sentiment") for path in (data / folder).iterdir()]
+    for path in paths:
         assert (tmp_path / "data" / path.relative_to(data)).read_bytes() == path.read_bytes()
 
     (hub / "vocab.json").write_text("{}")
