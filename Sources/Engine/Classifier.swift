@@ -5,14 +5,15 @@ import Synchronization
 public struct Prediction: Sendable, Equatable {
     public struct Score: Sendable, Equatable {
         public let label: String
-        /// A probability, 0 to 1.
+        /// A probability, 0 to 1; of a regression the number itself.
         public let value: Float
     }
 
-    /// One a label, in the model's order; a transformer's add up to 1. A fastText model's are its library's, which adds 1e-5 to
+    /// One a label, in the model's order. A transformer's add up to 1, unless it judges each label by itself
+    /// (`problem_type: multi_label_classification`, or a single label). A fastText model's are its library's, which adds 1e-5 to
     /// each, or judges each label by itself (one-vs-all).
     public let scores: [Score]
-    /// Before the softmax, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
+    /// Before the softmax or sigmoid, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
     public let logits: [Float]
     /// How many tokens the model read.
     public let tokens: Int
@@ -108,14 +109,14 @@ public final class Classifier: Sendable {
     public var instructionSet: InstructionSet { model.options.instructionSet }
     /// Of a forward pass: fewer than were asked for where the system gives no more, of which `note` tells.
     public var threads: Int { model.options.threads }
-    /// What a log should say of how the model runs: that it has fewer threads than were asked for, and why. Usually nil.
+    /// What a log should say of the model and how it runs: tensors of no use, fewer threads than were asked for. Usually nil.
     public var note: String? { model.note }
     public var precision: Precision { model.options.precision }
     public var backend: Backend { model.options.backend }
     /// The most tokens of one text that the model reads, special tokens included; nil where there is no such limit.
     public var maximumTokens: Int? { model.maximumTokens }
-    /// The weights' file, in bytes.
-    public var weightsBytes: Int { model.weights.bytes.count }
+    /// The weights' files, in bytes.
+    public var weightsBytes: Int { model.weightsBytes }
 
     /// The ids of `text`, the end cut off where it does not fit.
     public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding { try model.encode(text, index: index) }
@@ -156,11 +157,12 @@ public final class Classifier: Sendable {
 
     private let digest = Mutex<String?>(nil)
 
-    /// The SHA-256 of the weights' file, in hexadecimal. The first call reads the whole file.
+    /// The SHA-256 of the weights' file, in hexadecimal; of several, that of what sha256sum prints of them. The first call reads
+    /// all of it.
     public func weightsDigest() -> String {
         digest.withLock { digest in
             if let digest { return digest }
-            let computed = model.weights.sha256()
+            let computed = model.weightsDigest()
             digest = computed
             return computed
         }

@@ -38,51 +38,64 @@ package final class InferenceSession: Sendable {
     private let thread = InferenceThread()
     /// Held during a pass.
     private let turn = Mutex(())
-    private nonisolated(unsafe) let pass: ForwardPass
+    private nonisolated(unsafe) let pass: any ModelPass
+    /// The model's tensors, as the checkpoint has them.
+    let parameters: [Parameter]
 
     package init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options) throws(InputError) {
         self.checkpoint = checkpoint
+        batchTokens = Self.batchTokens(config)
+        let arena = Arena()
         let format: Linear.Format =
             switch (options.precision, options.backend) {
             case (.int8, _): .int8
             case (.f32, .simd): .f32
             case (.f32, .openblas): .rows
             }
-        let type = config.architecture.model
-        let arena = Arena()
-        var weights = WeightReader(
-            checkpoint, isQuantized: config.isQuantized, format: format, on: options.instructionSet, into: arena)
-        let model = try type.init(config, &weights)
-        try weights.verifyAllUsed(except: type.ignores)
+        var weights = try WeightReader(checkpoint, config, format: format, on: options.instructionSet, into: arena)
+        let model = try config.architecture.model.init(config, &weights)
+        let leftovers = try weights.verifyAllUsed()
+        parameters = weights.parameters
 
         if options.backend == .openblas { try OpenBLAS.required().setThreads(options.threads) }
         team = try Team(
             options.instructionSet, threads: options.backend == .openblas ? 1 : options.threads, runtime: options.runtime,
             spreads: options.spreadsThreads, in: arena)
-        let teamThreads = team.count
         var options = options
-        if options.backend != .openblas { options.threads = teamThreads }
+        if options.backend != .openblas { options.threads = team.count }
         self.options = options
-        batchTokens = Self.batchTokens(config)
-        let scratch = try EncoderScratch(
-            config, options.precision, on: options.instructionSet, tokens: batchTokens, threads: teamThreads, in: arena)
-        let batchTokens = batchTokens
-        var lanes: [Lane] = []
-        for _ in 0..<(teamThreads > 1 ? teamThreads : 0) {
-            let tokens = BatchSplit.chunkTokens(batch: batchTokens, longest: config.maximumTokens, threads: teamThreads)
-            lanes.append(
-                Lane(
-                    batch: TokenBatch(type.positions(config), tokens: tokens),
-                    scratch: try EncoderScratch(
-                        config, options.precision, on: options.instructionSet, tokens: tokens, threads: 1, in: arena)))
-        }
-        pass = ForwardPass(
-            model: model, team: team, batch: TokenBatch(type.positions(config), tokens: batchTokens), scratch: scratch,
-            lanes: lanes, split: BatchSplit(texts: batchTokens, longest: config.maximumTokens, threads: teamThreads))
+        pass = try Self.makePass(
+            model, config, options, batchTokens: batchTokens, team: team, in: arena)
+        let unused =
+            leftovers.isEmpty
+            ? nil : "\(checkpoint.name) has tensors of another head, which are not used: \(leftovers.listed)"
+        let notes = [config.note, unused, team.note].compactMap(\.self)
+        note = notes.isEmpty ? nil : notes.joined(separator: "; ")
     }
 
-    /// What there is to say of its threads: fewer than were asked for.
-    package var note: String? { team.note }
+    private static func makePass<Model: SequenceClassifier>(
+        _ model: Model, _ config: ModelConfig, _ options: Options, batchTokens: Int, team: Team, in arena: Arena
+    ) throws(InputError) -> any ModelPass {
+        func lane(tokens: Int, threads: Int) throws(InputError) -> Lane<Model> {
+            let space = ScratchSpace(
+                config: config, precision: options.precision, instructionSet: options.instructionSet, tokens: tokens,
+                threads: threads, arena: arena)
+            return Lane(
+                batch: TokenBatch(Model.positions(config), tokens: tokens), scratch: try model.makeScratch(space),
+                logits: try space.matrix(config.labels.count))
+        }
+        var lanes: [Lane<Model>] = []
+        for _ in 0..<(team.count > 1 ? team.count : 0) {
+            let tokens = BatchSplit.chunkTokens(batch: batchTokens, longest: config.maximumTokens, threads: team.count)
+            lanes.append(try lane(tokens: tokens, threads: 1))
+        }
+        return ForwardPass(
+            model: model, team: team, whole: try lane(tokens: batchTokens, threads: team.count), lanes: lanes,
+            split: BatchSplit(texts: batchTokens, longest: config.maximumTokens, threads: team.count))
+    }
+
+    /// What there is to say of the model and its threads: tensors of no use, fewer threads than were asked for.
+    package let note: String?
 
     /// [texts][labels]; at least one text, none empty or longer than the model, all together within `batchTokens`.
     package func logits(_ ids: [[Int]]) -> [[Float]] {
@@ -97,7 +110,7 @@ package final class InferenceSession: Sendable {
             precondition(1...batchTokens ~= ids.reduce(0) { $0 + $1.count })
             pass.fill(ids)
             team.run(pass)
-            return body(pass.scratch.logits.prefix(ids.count))
+            return body(pass.logits.prefix(ids.count))
         }
     }
 
@@ -113,42 +126,53 @@ package final class InferenceSession: Sendable {
     package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
 }
 
-/// What a thread needs that takes texts through the model by itself.
-private final class Lane {
-    var batch: TokenBatch
-    let scratch: EncoderScratch
+/// What goes through a model of whatever architecture, in turn.
+private protocol ModelPass: TeamTask {
+    /// Of the texts of the last run, in order.
+    var logits: Matrix { get }
 
-    init(batch: TokenBatch, scratch: EncoderScratch) {
+    func fill(_ ids: [[Int]])
+}
+
+/// Texts on their way through a model, and the memory for it.
+private final class Lane<Model: SequenceClassifier> {
+    var batch: TokenBatch
+    let scratch: Model.Scratch
+    let logits: Matrix  // [texts, labels]
+
+    init(batch: TokenBatch, scratch: Model.Scratch, logits: Matrix) {
         self.batch = batch
         self.scratch = scratch
+        self.logits = logits
+    }
+
+    func forward(_ model: Model, _ ops: Ops) {
+        model.forward(batch, scratch: scratch, into: logits.prefix(batch.sequences.count), ops)
     }
 }
 
 /// A model, what goes through it, and the memory of both: each text goes through one thread's lane, or all together through
 /// every operation of all threads.
-private final class ForwardPass: TeamTask {
-    private let model: any SequenceClassifier
+private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
+    private let model: Model
     private let team: Team
-    private var batch: TokenBatch
-    let scratch: EncoderScratch
+    private let whole: Lane<Model>
     /// One a thread; none for a single thread.
-    private let lanes: [Lane]
+    private let lanes: [Lane<Model>]
     private var split: BatchSplit
     private var texts: [[Int]] = []
     private var isSplit = false
     private let nextChunk = Atomic(0)
 
-    init(
-        model: any SequenceClassifier, team: Team, batch: TokenBatch, scratch: EncoderScratch, lanes: [Lane],
-        split: BatchSplit
-    ) {
+    init(model: Model, team: Team, whole: Lane<Model>, lanes: [Lane<Model>], split: BatchSplit) {
         self.model = model
         self.team = team
-        self.batch = batch
-        self.scratch = scratch
+        self.whole = whole
         self.lanes = lanes
         self.split = split
     }
+
+    var logits: Matrix { whole.logits }
 
     func fill(_ ids: [[Int]]) {
         isSplit = !lanes.isEmpty && split.share(ids)
@@ -156,13 +180,13 @@ private final class ForwardPass: TeamTask {
             texts = ids
             nextChunk.store(0, ordering: .relaxed)
         } else {
-            batch.removeAll()
-            for text in ids { batch.append(text) }
+            whole.batch.removeAll()
+            for text in ids { whole.batch.append(text) }
         }
     }
 
     func run(_ ops: Ops) {
-        guard isSplit else { return model.forward(batch, scratch: scratch, ops) }
+        guard isSplit else { return whole.forward(model, ops) }
         let lane = lanes[ops.threadIndex]
         let alone = team.alone(ops)
         while true {
@@ -171,9 +195,9 @@ private final class ForwardPass: TeamTask {
             let chosen = split.chunks[chunk]
             lane.batch.removeAll()
             for place in chosen { lane.batch.append(texts[split.order[place]]) }
-            model.forward(lane.batch, scratch: lane.scratch, alone)
+            lane.forward(model, alone)
             for (row, place) in chosen.enumerated() {
-                scratch.logits.setRow(split.order[place], to: lane.scratch.logits.row(row))
+                logits.setRow(split.order[place], to: lane.logits.row(row))
             }
         }
     }

@@ -6,8 +6,9 @@ package protocol TextModel: Sendable {
     var options: InferenceSession.Options { get }
     /// What there is to say of its threads: fewer than were asked for.
     var note: String? { get }
-    /// The file with its weights.
-    var weights: MappedFile { get }
+    /// Its weights: their size, and the SHA-256 of the file, in hexadecimal.
+    var weightsBytes: Int { get }
+    func weightsDigest() -> String
     /// The most tokens of one text that it reads; nil where there is no such limit.
     var maximumTokens: Int? { get }
     /// The most tokens of one pass; a longer text goes alone.
@@ -33,20 +34,23 @@ package struct TransformerModel: TextModel {
     package let session: InferenceSession
     package let architecture: String
     package let labels: [String]
+    private let scoreFunction: ModelConfig.ScoreFunction
 
     init(_ directory: ModelDirectory, options: Classifier.Options) throws(InputError) {
         let config = try ModelConfig(directory: directory.path)
         tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
         session = try InferenceSession(
             config, try Checkpoint.open(directory: directory.path), try options.inference())
+        scoreFunction = config.scoreFunction
         architecture = config.architecture.rawValue
         labels = config.labels
     }
 
     package var options: InferenceSession.Options { session.options }
     package var note: String? { session.note }
-    package var weights: MappedFile { session.checkpoint.file }
-    package let logitScale = "softmax of a transformer"
+    package var weightsBytes: Int { session.checkpoint.byteCount }
+    package func weightsDigest() -> String { session.checkpoint.sha256() }
+    package var logitScale: String { "\(scoreFunction) of a transformer" }
     package let prefersLast = false
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
@@ -57,9 +61,13 @@ package struct TransformerModel: TextModel {
 
     package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
         session.logits(batch.map(\.ids)).map { logits in
-            var probabilities = logits
-            options.instructionSet.softmax(&probabilities)
-            return (logits, probabilities)
+            var scores = logits
+            switch scoreFunction {
+            case .softmax: options.instructionSet.softmax(&scores)
+            case .sigmoid: options.instructionSet.sigmoid(&scores)
+            case .identity: break
+            }
+            return (logits, scores)
         }
     }
 

@@ -49,7 +49,7 @@ import Testing
         }
         #expect(absence().contains("in the cache only in part") && absence().contains("has no config.json"))
         try write("config.json")
-        #expect(absence().contains("has no model.safetensors or pytorch_model.bin"))
+        #expect(absence().contains("has no model.safetensors nor pytorch_model.bin"))
         try write("pytorch_model.bin")
         try write("vocab.json")
         #expect(absence().contains("has no tokenizer.json") && cache.snapshot(id, revision: "main") == nil)
@@ -76,5 +76,9 @@ import Testing
                 "reference_texts.jsonl", "model.bin",
             ])
         #expect(ModelFiles.needed(of: ["README.md", "config.json"]).isEmpty)
+        let shards = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+        let index = "pytorch_model.bin.index.json"
+        let sharded = ["config.json", "training_args.bin", index] + shards
+        #expect(ModelFiles.needed(of: sharded) == ["config.json", index] + shards)
     }
 }

@@ -229,13 +229,19 @@ static void vectors(void (*kernel)(float *, size_t), size_t first) {
 }
 
 static void gelu_f32(void) { vectors(kernels->gelu_f32, 0); }
+static void gelu_tanh_f32(void) { vectors(kernels->gelu_tanh_f32, 0); }
+static void silu_f32(void) { vectors(kernels->silu_f32, 0); }
+static void relu_f32(void) { vectors(kernels->relu_f32, 0); }
 static void tanh_f32(void) { vectors(kernels->tanh_f32, 0); }
 static void softmax_f32(void) { vectors(kernels->softmax_f32, 1); }
 
 typedef __typeof__(kernels->attention_f32) attention;
 typedef __typeof__(kernels->attention_f32_scratch) attention_scratch;
 
-static void head(attention kernel, attention_scratch scratch_of, size_t queries, size_t keys, size_t head_size, int broken) {
+typedef enum { UNBIASED, BY_PAIR, BY_DISTANCE } bias_form;
+
+static void head(attention kernel, attention_scratch scratch_of, size_t queries, size_t keys, size_t head_size, int broken,
+                 bias_form bias) {
     seed(queries * 1000003 + keys * 1009 + head_size * 10 + (size_t)broken);
     size_t stride = head_size + 3;
     float *q = reals(queries * stride, 0), *k = reals(keys * stride, 0), *v = reals(keys * stride, 0);
@@ -245,39 +251,71 @@ static void head(attention kernel, attention_scratch scratch_of, size_t queries,
     if (broken == 3) v[next() % keys * stride] = -INFINITY;
     if (broken == 4) memset(k, 0, keys * stride * sizeof *k);
     size_t scratch_size = scratch_of(keys, head_size);
+    apus_score_bias by_pair = {NULL, (ptrdiff_t)keys}, by_distance = {NULL, -1};
+    float *bias_values = NULL;
+    if (bias != UNBIASED) {
+        size_t count = bias == BY_PAIR ? queries * keys : queries + keys;
+        bias_values = reals(count, 0);
+        fill(bias_values, count, 3);
+        for (size_t i = 0; i < count; i++)
+            if (i % keys && next() % 4 == 0) bias_values[i] = -INFINITY; // never of a query's first key alone
+        by_pair.values = bias_values;
+        by_distance.values = bias_values + queries;
+    }
     float *scratch = reals(scratch_size + MARGIN, UNTOUCHED), *out = reals(queries * stride + MARGIN, UNTOUCHED);
     memset(scratch, 0xFF, scratch_size * sizeof *scratch); // what stands there must not matter
-    kernel(q, stride, queries, k, v, stride, keys, head_size, 1.0f / sqrtf((float)head_size), scratch, out, stride);
+    kernel(q, stride, queries, k, v, stride, keys, head_size, 1.0f / sqrtf((float)head_size),
+           bias == UNBIASED ? NULL : bias == BY_PAIR ? &by_pair : &by_distance, scratch, out, stride);
     add_reals(out, queries * stride + MARGIN);
     add_reals(scratch + scratch_size, MARGIN);
-    free(q), free(k), free(v), free(scratch), free(out);
+    free(q), free(k), free(v), free(scratch), free(out), free(bias_values);
 }
 
-static void heads(attention kernel, attention_scratch scratch_of) {
+static void heads(attention kernel, attention_scratch scratch_of, bias_form bias) {
     const size_t keys[] = {1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 63, 64, 65, 100, 128, 129, 200};
     const size_t sizes[] = {1, 3, 4, 16, 20, 32, 33, 64, 65, 80};
     const size_t queries[] = {0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 16, 17, 31, 32, 33, 40};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
-            head(kernel, scratch_of, queries[(i * 7 + j * 3) % 16], keys[i], sizes[j], 0);
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) head(kernel, scratch_of, queries[i], 70, 64, 0);
+            head(kernel, scratch_of, queries[(i * 7 + j * 3) % 16], keys[i], sizes[j], 0, bias);
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) head(kernel, scratch_of, queries[i], 70, 64, 0, bias);
     for (int broken = 1; broken <= 4; broken++) {
-        head(kernel, scratch_of, 9, 70, 64, broken);
-        head(kernel, scratch_of, 33, 33, 20, broken);
+        head(kernel, scratch_of, 9, 70, 64, broken, bias);
+        head(kernel, scratch_of, 33, 33, 20, broken, bias);
     }
 }
 
-static void attention_f32(void) { heads(kernels->attention_f32, kernels->attention_f32_scratch); }
-static void attention_u8s8(void) { heads(kernels->attention_u8s8, kernels->attention_u8s8_scratch); }
+static void attention_f32(void) { heads(kernels->attention_f32, kernels->attention_f32_scratch, UNBIASED); }
+static void attention_u8s8(void) { heads(kernels->attention_u8s8, kernels->attention_u8s8_scratch, UNBIASED); }
+
+static void biased_attention_f32(void) {
+    heads(kernels->attention_f32, kernels->attention_f32_scratch, BY_PAIR);
+    heads(kernels->attention_f32, kernels->attention_f32_scratch, BY_DISTANCE);
+}
+
+static void biased_attention_u8s8(void) {
+    heads(kernels->attention_u8s8, kernels->attention_u8s8_scratch, BY_PAIR);
+    heads(kernels->attention_u8s8, kernels->attention_u8s8_scratch, BY_DISTANCE);
+}
 
 static const struct {
     const char *name;
     void (*run)(void);
 } suites[] = {
-    {"gemm_u8s8", gemm_u8s8},         {"gemm_f32", gemm_f32}, {"quantize_u8", quantize_u8},
-    {"layernorm_f32", layernorm_f32}, {"gelu_f32", gelu_f32}, {"tanh_f32", tanh_f32},
-    {"softmax_f32", softmax_f32},     {"attention_f32", attention_f32},
+    {"gemm_u8s8", gemm_u8s8},
+    {"gemm_f32", gemm_f32},
+    {"quantize_u8", quantize_u8},
+    {"layernorm_f32", layernorm_f32},
+    {"gelu_f32", gelu_f32},
+    {"gelu_tanh_f32", gelu_tanh_f32},
+    {"silu_f32", silu_f32},
+    {"relu_f32", relu_f32},
+    {"tanh_f32", tanh_f32},
+    {"softmax_f32", softmax_f32},
+    {"attention_f32", attention_f32},
+    {"biased_attention_f32", biased_attention_f32},
     {"attention_u8s8", attention_u8s8},
+    {"biased_attention_u8s8", biased_attention_u8s8},
 };
 
 static int is_wanted(const char *name, int count, char **names) {

@@ -5,13 +5,19 @@ import Testing
 @Suite struct AttentionInt8Tests {
     private func attend(
         _ row: KernelRow, _ q: [Float], queries: Int, k: [Float], v: [Float], keys: Int, headSize: Int, stride: Int,
-        scale: Float
+        scale: Float, bias: [Float]? = nil
     ) -> [Float] {
         let scratch = Guarded(
             [Float](repeating: .nan, count: row.kernels.attention_u8s8_scratch(keys, headSize)), canary: -5)
         let out = Guarded([Float](repeating: 9, count: queries * stride), offset: 2)
-        row.kernels.attention_u8s8(
-            q, stride, queries, k, v, stride, keys, headSize, scale, scratch.base, out.base, stride)
+        (bias ?? []).withUnsafeBufferPointer { values in
+            var scoreBias = apus_score_bias(values: values.baseAddress, stride: keys)
+            withUnsafePointer(to: &scoreBias) { given in
+                row.kernels.attention_u8s8(
+                    q, stride, queries, k, v, stride, keys, headSize, scale, bias == nil ? nil : given, scratch.base,
+                    out.base, stride)
+            }
+        }
         #expect(out.isIntact && scratch.isIntact)
         return out.values
     }
@@ -45,6 +51,30 @@ import Testing
                         // Steps of 4/255 and 2/127 in scores of this size, and of 2/127 in the values.
                         #expect(abs(result - expected / weights.reduce(0, +)) < 0.05, "\(headSize), \(keys) keys")
                     }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: KernelRow.supported)
+    func `a bias is added to int8 scores, and −∞ hides a key`(_ row: KernelRow) {
+        for (headSize, keys, queries) in [(16, 1, 1), (32, 70, 9), (64, 129, 129), (20, 300, 40)] {
+            let (q, k) = (random(queries * headSize, seed: 57), random(keys * headSize, seed: 58))
+            let v = random(keys * headSize, seed: 59)
+            var bias = random(queries * keys, 2, seed: 60)
+            for index in bias.indices where index % keys > index / keys && index % 3 == 0 { bias[index] = -.infinity }
+            let found = attend(
+                row, q, queries: queries, k: k, v: v, keys: keys, headSize: headSize, stride: headSize, scale: 0.2,
+                bias: bias)
+            for i in 0..<queries {
+                let scores = (0..<keys).map { j in
+                    0.2 * (0..<headSize).reduce(0.0) { $0 + Double(q[i * headSize + $1]) * Double(k[j * headSize + $1]) }
+                        + Double(bias[i * keys + j])
+                }
+                let weights = scores.map { exp($0 - scores.max()!) }
+                for c in 0..<headSize {
+                    let expected = (0..<keys).reduce(0.0) { $0 + weights[$1] * Double(v[$1 * headSize + c]) }
+                    #expect(abs(Double(found[i * headSize + c]) - expected / weights.reduce(0, +)) < 0.05)
                 }
             }
         }

@@ -23,7 +23,7 @@ import Testing
             row.kernels.thread_begin?()
             var out = [Float](repeating: 0, count: 33 * 20)
             var scratch = [Float](repeating: 0, count: row.kernels.attention_u8s8_scratch(70, 20))
-            row.kernels.attention_u8s8(q, 20, 33, kv, kv, 20, 70, 20, 0.2, &scratch, &out, 20)
+            row.kernels.attention_u8s8(q, 20, 33, kv, kv, 20, 70, 20, 0.2, nil, &scratch, &out, 20)
             row.kernels.thread_end?()
             return out
         }

@@ -133,7 +133,7 @@ private func quantize(_ kernels: apus_kernels, rows: Int, columns: Int) throws -
 private typealias Attention =
     @convention(c) (
         UnsafePointer<Float>?, Int, Int, UnsafePointer<Float>?, UnsafePointer<Float>?, Int, Int, Int, Float,
-        UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?, Int
+        UnsafePointer<apus_score_bias>?, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?, Int
     ) -> Void
 
 private func attention(
@@ -148,7 +148,7 @@ private func attention(
     let out = Buffer([Float](repeating: 0, count: tokens * head))
     let scale = 1 / Float(head).squareRoot()
     let body = {
-        kernel(q.base, head, tokens, k.base, v.base, head, tokens, head, scale, scratch.base, out.base, head)
+        kernel(q.base, head, tokens, k.base, v.base, head, tokens, head, scale, nil, scratch.base, out.base, head)
         blackHole(out.base[0])
     }
     body()

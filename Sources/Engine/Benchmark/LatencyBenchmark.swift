@@ -36,7 +36,7 @@ public struct LatencyBenchmark {
     private let backend: Backend?
 
     public init(_ model: RandomModel, backend: Backend? = nil) throws(InputError) {
-        try self.init(model.config, try model.checkpoint(), backend)
+        try self.init(model.config, model.checkpoint(), backend)
     }
 
     public init(_ directory: ModelDirectory, backend: Backend? = nil) throws(InputError) {
@@ -92,7 +92,7 @@ public struct LatencyBenchmark {
                 preconditionFailure("\(precision) logits of \(length) tokens differ from pass to pass: \(logits)")
             }
             guard logits.first!.allSatisfy(\.isFinite) else {
-                throw InputError(checkpoint.file.name, "the model's logits are \(logits.first!): its weights are damaged")
+                throw InputError(checkpoint.name, "the model's logits are \(logits.first!): its weights are damaged")
             }
             let latency = LatencySummary(milliseconds: times)
             let operations = config.weightOperations(tokens: length * batch, texts: batch)

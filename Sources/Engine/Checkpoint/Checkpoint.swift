@@ -23,31 +23,102 @@ package enum ElementType: String, Sendable {
     }
 }
 
-/// A tensor as it lies in the file: row-major, little-endian, `shape.product · width` bytes, unaligned.
+/// A tensor as it lies in the file: little-endian, unaligned.
 package struct StoredTensor: @unchecked Sendable {
     package let type: ElementType
     package let shape: [Int]
+    /// From the first number on. Row-major they are `shape.product · width` bytes.
     package let bytes: UnsafeRawBufferPointer
     /// Keeps `bytes` mapped.
     package let file: MappedFile
+    /// Of each extent, in numbers; nil where they are row-major.
+    let strides: [Int]?
+
+    init(type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, file: MappedFile, strides: [Int]? = nil) {
+        self.type = type
+        self.shape = shape
+        self.bytes = bytes
+        self.file = file
+        self.strides = strides
+    }
+
+    /// The same tensor row-major: a copy in memory of its own where it is not.
+    func rowMajor() throws(InputError) -> StoredTensor {
+        guard let strides else { return self }
+        precondition(shape.count <= 2, "an architecture's tensors are vectors and matrices")
+        let (rows, columns) = (shape.count == 2 ? shape[0] : 1, shape.last ?? 1)
+        let (rowStride, columnStride) = (shape.count == 2 ? strides[0] : 0, strides.last ?? 1)
+        let width = type.width
+        let count = rows * columns
+        let copy = try MappedFile(named: file.name, byteCount: count * width) { memory in
+            for row in 0..<rows {
+                for column in 0..<columns {
+                    let from = bytes.baseAddress! + (row * rowStride + column * columnStride) * width
+                    (memory.baseAddress! + (row * columns + column) * width).copyMemory(from: from, byteCount: width)
+                }
+            }
+        }
+        return StoredTensor(
+            type: type, shape: shape, bytes: UnsafeRawBufferPointer(rebasing: copy.bytes[..<(count * width)]), file: copy)
+    }
 }
 
-/// The tensors of one weights file.
+/// The tensors of a model's weights: of one file, or of several shards.
 package struct Checkpoint: Sendable {
-    package let file: MappedFile
+    /// What errors call it: the file, or the shards' index.
+    package let name: String
+    /// In the order of their names.
+    package let files: [MappedFile]
     package let tensors: [String: StoredTensor]
+    /// Seeds weights that no file has; nil for a checkpoint of files.
+    private let seed: UInt64?
 
-    /// Opens a model directory's `model.safetensors`, or `pytorch_model.bin` where there is none.
+    init(name: String, files: [MappedFile], tensors: [String: StoredTensor]) {
+        self.name = name
+        self.files = files
+        self.tensors = tensors
+        seed = nil
+    }
+
+    init(file: MappedFile, tensors: [String: StoredTensor]) {
+        self.init(name: file.name, files: [file], tensors: tensors)
+    }
+
+    /// Whatever tensor is asked for, in seeded random numbers.
+    init(random name: String, seed: UInt64) {
+        self.name = name
+        files = []
+        tensors = [:]
+        self.seed = seed
+    }
+
+    /// Of all files.
+    package var byteCount: Int { files.reduce(0) { $0 + $1.bytes.count } }
+
+    /// Of the file, in hexadecimal; of several, that of the lines `SHA-256  name`, as sha256sum prints them.
+    package func sha256() -> String {
+        if files.count == 1 { return files[0].sha256() }
+        let lines = files.map { "\($0.sha256())  \($0.name)\n" }.joined()
+        return Array(lines.utf8).withUnsafeBytes { $0.sha256() }
+    }
+
+    /// nil where there is none. One of a random checkpoint has the shape that is asked for.
+    func tensor(_ name: String, shape: [Int]) throws(InputError) -> StoredTensor? {
+        if let seed { return try RandomWeights(seed: seed).tensor(name, shape: shape) }
+        return tensors[name]
+    }
+
+    /// Opens a model directory's weights: the first there is of `ModelFiles.weights`.
     package static func open(directory: String) throws(InputError) -> Checkpoint {
-        let safetensors = directory + "/model.safetensors"
-        if FileManager.default.fileExists(atPath: safetensors) { return try readSafetensors(path: safetensors) }
-        let pickled = directory + "/pytorch_model.bin"
-        if FileManager.default.fileExists(atPath: pickled) { return try readTorch(path: pickled) }
-        for index in ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
-        where FileManager.default.fileExists(atPath: "\(directory)/\(index)") {
-            throw InputError(directory, "has its weights in several files (\(index)); save them as one model.safetensors")
+        for name in ModelFiles.weights where FileManager.default.fileExists(atPath: "\(directory)/\(name)") {
+            if ModelFiles.isIndex(name) { return try readShards(directory: directory, index: name) }
+            return try read(path: "\(directory)/\(name)")
         }
-        throw InputError(directory, "has no weights: neither model.safetensors nor pytorch_model.bin")
+        throw InputError(directory, "has no weights: neither \(ModelFiles.weightsInWords)")
+    }
+
+    static func read(path: String) throws(InputError) -> Checkpoint {
+        path.hasSuffix(".safetensors") ? try readSafetensors(path: path) : try readTorch(path: path)
     }
 
     /// `shape`'s product times `width`, or nil where it does not fit an Int or an extent is negative.

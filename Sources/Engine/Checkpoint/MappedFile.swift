@@ -9,6 +9,9 @@ package final class MappedFile: @unchecked Sendable {
     package let bytes: UnsafeRawBufferPointer
     private let isFile: Bool
 
+    /// What stands in a clone where Git LFS fetched nothing.
+    private static let pointerStart = Array("version https://git-lfs.github.com/spec/".utf8)
+
     package init(path: String) throws(InputError) {
         name = (path as NSString).lastPathComponent
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // no waiting for a FIFO's other end
@@ -25,6 +28,12 @@ package final class MappedFile: @unchecked Sendable {
         }
         bytes = UnsafeRawBufferPointer(start: base, count: size)
         isFile = true
+        if bytes.starts(with: Self.pointerStart) {
+            throw InputError(
+                name,
+                "is a Git LFS pointer, not the file itself. Fetch it: git lfs pull, in a clone of the model; or apus pull ID"
+            )
+        }
     }
 
     /// Memory that never was a file: `byteCount` bytes as `fill` leaves them.

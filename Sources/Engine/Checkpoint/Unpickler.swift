@@ -6,7 +6,8 @@
 struct Unpickler {
     private let bytes: UnsafeRawBufferPointer
     private let file: String
-    private var position = 0
+    /// Behind what was read.
+    private(set) var position = 0
     private var stack: [Value] = []
     private var marks: [Int] = []
     private var memo: [Int: Value] = [:]
@@ -40,9 +41,9 @@ struct Unpickler {
         }
     }
 
-    /// The state dict's tensors by name.
+    /// The next pickle: a state dict's tensors by name.
     mutating func stateDict() throws(InputError) -> [(String, Tensor)] {
-        guard case .dictionary(let dictionary) = try run() else {
+        guard case .dictionary(let dictionary) = try next() else {
             throw fail("does not hold a state dict. Save the model with model.save_pretrained")
         }
         var tensors: [(String, Tensor)] = []
@@ -55,6 +56,50 @@ struct Unpickler {
             tensors.append((name, tensor))
         }
         return tensors
+    }
+
+    // MARK: - Before PyTorch 1.6
+
+    /// 0x1950A86A20F9469CFC6C as a LONG1 of ten bytes: the number that the older form begins with.
+    private static let legacyMagic: [UInt8] = [
+        0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, UInt8(ascii: "."),
+    ]
+
+    /// Where the number's pickle ends; a newer protocol has it in a frame.
+    private static func endOfLegacyMagic(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        for start in [2, 11] where bytes.count >= start + legacyMagic.count && bytes[0] == 0x80 {
+            if bytes[start..<start + legacyMagic.count].elementsEqual(legacyMagic) { return start + legacyMagic.count }
+        }
+        return nil
+    }
+
+    static func isLegacy(_ bytes: UnsafeRawBufferPointer) -> Bool { endOfLegacyMagic(bytes) != nil }
+
+    /// Reads past the magic number, the protocol and the description of the system; whether that is little-endian.
+    mutating func legacyHeader() throws(InputError) -> Bool {
+        position = Self.endOfLegacyMagic(bytes) ?? 0
+        guard case .integer(1001) = try next() else { throw fail("is of another form than PyTorch wrote before 1.6") }
+        guard case .dictionary(let system) = try next() else { throw damaged() }
+        return system.items.contains { key, value in
+            if case .string("little_endian") = key, case .bool(true) = value { return true }
+            return false
+        }
+    }
+
+    /// The next pickle: a list of strings.
+    mutating func strings() throws(InputError) -> [String] {
+        guard case .list(let list) = try next() else { throw damaged() }
+        var strings: [String] = []
+        for item in list.items {
+            guard case .string(let string) = item else { throw damaged() }
+            strings.append(string)
+        }
+        return strings
+    }
+
+    private mutating func next() throws(InputError) -> Value {
+        (stack, marks, memo) = ([], [], [:])
+        return try run()
     }
 
     // MARK: - Values
@@ -215,12 +260,17 @@ struct Unpickler {
         return Tensor(storage: storage, offset: offset, shape: try integers(shape), strides: try integers(strides))
     }
 
-    /// `("storage", type, key, location, count)`
+    /// `("storage", type, key, location, count)`; before PyTorch 1.6 with a view of another storage behind it, or None.
     private func storage(_ identifier: Value) throws(InputError) -> Storage {
-        guard case .tuple(let parts, _) = identifier, parts.count == 5, case .string("storage") = parts[0],
+        guard case .tuple(let parts, _) = identifier, 5...6 ~= parts.count, case .string("storage") = parts[0],
             case .global(.storage(let type)) = parts[1], case .string(let key) = parts[2],
             case .integer(let count) = parts[4], count >= 0
         else { throw damaged() }
+        if parts.count == 6 {
+            guard case .none = parts[5] else {
+                throw fail("has a storage that is a view of another one. Save the model with a current PyTorch")
+            }
+        }
         return Storage(type: type, key: key, count: count)
     }
 

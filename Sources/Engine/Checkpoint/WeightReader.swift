@@ -9,119 +9,177 @@ package struct Extent: Sendable {
     }
 }
 
+/// A tensor that an architecture has, as a checkpoint has it.
+struct Parameter: Sendable {
+    enum Role {
+        /// A matrix of a product or a table of rows: int8 in an int8 checkpoint.
+        case matrix
+        /// What stays f32 there: vectors, small tables, and the matrix onto the labels.
+        case exact
+    }
+
+    let name: String
+    let tensor: StoredTensor
+    let role: Role
+}
+
 /// Hands out a checkpoint's tensors, each with the shape the architecture needs and packed for the products, and knows
 /// which were not asked for.
 package struct WeightReader {
     /// Owns what the weights handed out point to.
     package let arena: Arena
+    /// What was handed out, without the scales of I8 tensors.
+    private(set) var parameters: [Parameter] = []
     private let checkpoint: Checkpoint
-    private let isQuantized: Bool
+    private let names: TensorNames
+    private let config: ModelConfig
     private let format: Linear.Format
     private let instructionSet: InstructionSet
     private var unused: Set<String>
 
-    /// - Parameter isQuantized: whether config.json says that there are I8 tensors.
     package init(
-        _ checkpoint: Checkpoint, isQuantized: Bool, format: Linear.Format, on instructionSet: InstructionSet,
+        _ checkpoint: Checkpoint, _ config: ModelConfig, format: Linear.Format, on instructionSet: InstructionSet,
         into arena: Arena
-    ) {
+    ) throws(InputError) {
         self.checkpoint = checkpoint
-        self.isQuantized = isQuantized
+        self.config = config
         self.format = format
         self.instructionSet = instructionSet
         self.arena = arena
+        names = try TensorNames(checkpoint, prefix: config.architecture.model.prefix)
         unused = Set(checkpoint.tensors.keys)
     }
 
     package mutating func vector(_ name: String, _ count: Extent) throws(InputError) -> Vector {
-        try Vector([try matrix(name, rows: nil, columns: count)], in: arena)
+        try Vector([try matrix(name, rows: nil, columns: count, .exact)], in: arena)
     }
 
     package mutating func table(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> EmbeddingTable {
-        EmbeddingTable(matrix: try matrix(name, rows: rows, columns: columns))
+        EmbeddingTable(matrix: try matrix(name, rows: rows, columns: columns, .matrix))
+    }
+
+    /// A small table's numbers, row by row.
+    mutating func values(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> [Float] {
+        try matrix(name, rows: rows, columns: columns, .exact).floats()
+    }
+
+    /// - Parameter hasBias: zeros where there is none.
+    mutating func layerNorm(
+        _ name: String, _ count: Extent, epsilon: Float, hasBias: Bool = true
+    ) throws(InputError) -> LayerNorm {
+        let gamma = try vector("\(name).weight", count)
+        let beta = hasBias ? try vector("\(name).bias", count) : try Vector(zeros: count.value, in: arena)
+        return LayerNorm(gamma: gamma, beta: beta, epsilon: epsilon)
     }
 
     /// The layer `name`.
-    package mutating func linear(_ name: String, from inputs: Extent, to outputs: Extent) throws(InputError) -> Linear {
-        try linear([name], from: inputs, to: outputs)
+    package mutating func linear(
+        _ name: String, from inputs: Extent, to outputs: Extent, hasBias: Bool = true
+    ) throws(InputError) -> Linear {
+        try linear([name], from: inputs, to: outputs, hasBias: hasBias)
     }
 
     /// Layers with the same inputs, `outputs` each, as one.
-    package mutating func linear(_ names: [String], from inputs: Extent, to outputs: Extent) throws(InputError) -> Linear {
-        try linear(names, from: inputs, to: outputs, format)
+    package mutating func linear(
+        _ names: [String], from inputs: Extent, to outputs: Extent, hasBias: Bool = true
+    ) throws(InputError) -> Linear {
+        try linear(names, from: inputs, to: outputs, format, .matrix, hasBias: hasBias)
     }
 
     /// The layer onto the labels: f32 also where the others are int8, for it is small and decides.
     package mutating func labelProjection(_ name: String, from inputs: Extent, to labels: Extent) throws(InputError)
         -> Linear
     {
-        try linear([name], from: inputs, to: labels, format == .int8 ? .f32 : format)
+        try linear([name], from: inputs, to: labels, format == .int8 ? .f32 : format, .exact, hasBias: true)
     }
 
     private mutating func linear(
-        _ names: [String], from inputs: Extent, to outputs: Extent, _ format: Linear.Format
+        _ names: [String], from inputs: Extent, to outputs: Extent, _ format: Linear.Format, _ role: Parameter.Role,
+        hasBias: Bool
     ) throws(InputError) -> Linear {
         var weights: [StoredMatrix] = []
         var biases: [StoredMatrix] = []
         for name in names {
-            weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs))
-            biases.append(try matrix("\(name).bias", rows: nil, columns: outputs))
+            weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs, role))
+            if hasBias { biases.append(try matrix("\(name).bias", rows: nil, columns: outputs, .exact)) }
         }
-        return try Linear(
-            weights, bias: try Vector(biases, in: arena), format: format, on: instructionSet, in: arena)
+        let bias =
+            hasBias ? try Vector(biases, in: arena) : try Vector(zeros: names.count * outputs.value, in: arena)
+        return try Linear(weights, bias: bias, format: format, on: instructionSet, in: arena)
     }
 
-    /// Every tensor must have been used, but those that `ignored` names.
-    package func verifyAllUsed(except ignored: (String) -> Bool) throws(InputError) {
-        let unknown = unused.filter { !ignored($0) }.sorted()
-        guard let first = unknown.first else { return }
-        throw InputError(
-            checkpoint.file.name,
-            "tensor \"\(first)\"\(unknown.count > 1 ? " (and \(unknown.count - 1) more)" : "") "
-                + "is not one of this architecture's. Check that config.json comes from the same checkpoint")
+    /// Every tensor must have been used, but those of no use; returns the ones that training left and that a classifier has no
+    /// use for, by what their names begin with.
+    package func verifyAllUsed() throws(InputError) -> [String] {
+        var leftovers: Set<String> = []
+        var unknown: [String] = []
+        let model = config.architecture.model
+        for name in unused {
+            let canonical = names.canonical(name)
+            if model.ignores(canonical) || canonical.hasSuffix(".position_ids") { continue }
+            if let head = TensorNames.pretrainingHead(canonical) {
+                leftovers.insert(head)
+            } else {
+                unknown.append(name)
+            }
+        }
+        if let first = unknown.min() {
+            throw InputError(
+                checkpoint.name,
+                "tensor \"\(first)\"\(unknown.count > 1 ? " (and \(unknown.count - 1) more)" : "") "
+                    + "is not one of this architecture's. Check that config.json comes from the same checkpoint")
+        }
+        return leftovers.sorted()
     }
 
-    private mutating func matrix(_ name: String, rows: Extent?, columns: Extent) throws(InputError) -> StoredMatrix {
+    private mutating func matrix(
+        _ name: String, rows: Extent?, columns: Extent, _ role: Parameter.Role
+    ) throws(InputError) -> StoredMatrix {
         let settings = [rows, columns].compactMap(\.self)
         let tensor = try take(name, settings)
+        parameters.append(Parameter(name: name, tensor: tensor, role: role))
         let rowCount = rows?.value ?? 1
         switch tensor.type {
-        case .f32, .f16, .bf16: return StoredMatrix(tensor, rows: rowCount, columns: columns.value)
+        case .f32, .f16, .bf16, .f64: return StoredMatrix(tensor, rows: rowCount, columns: columns.value)
         case .i8:
-            guard isQuantized else {
+            guard config.isQuantized else {
                 throw InputError(
-                    checkpoint.file.name,
+                    checkpoint.name,
                     "tensor \"\(name)\" is I8, but config.json has no quantization_config. "
                         + "Check that both come from the same checkpoint")
             }
             let scaleShape = settings.dropLast() + [Extent(1, "one scale a row")]
             let scale = try take(name + "_scale", Array(scaleShape))
             guard scale.type == .f32 else {
-                throw InputError(checkpoint.file.name, "tensor \"\(name)_scale\" has type \(scale.type.rawValue), not F32")
+                throw InputError(checkpoint.name, "tensor \"\(name)_scale\" has type \(scale.type.rawValue), not F32")
             }
             return StoredMatrix(tensor, scales: scale, rows: rowCount, columns: columns.value)
         default:
             throw InputError(
-                checkpoint.file.name,
-                "tensor \"\(name)\" has type \(tensor.type.rawValue); supported are F32, F16, BF16 and I8")
+                checkpoint.name,
+                "tensor \"\(name)\" has type \(tensor.type.rawValue); supported are F32, F16, BF16, F64 and I8")
         }
     }
 
     private mutating func take(_ name: String, _ extents: [Extent]) throws(InputError) -> StoredTensor {
-        guard let tensor = checkpoint.tensors[name] else {
+        let stored = names.stored(name)
+        guard let tensor = try checkpoint.tensor(stored, shape: extents.map(\.value)) else {
+            let headless = config.headlessClass.map {
+                " config.json says that it is a \($0), which has no classifier: fine-tune it, or take a model that was."
+            }
             throw InputError(
-                checkpoint.file.name,
-                "has no tensor \"\(name)\", which the architecture in config.json needs. "
-                    + "Check that both come from the same checkpoint")
+                checkpoint.name,
+                "has no tensor \"\(name)\", which \(config.architecture.rawValue) needs."
+                    + (headless ?? " Check that config.json comes from the same checkpoint"))
         }
-        unused.remove(name)
+        unused.remove(stored)
         guard tensor.shape == extents.map(\.value) else {
             throw InputError(
-                checkpoint.file.name,
+                checkpoint.name,
                 "tensor \"\(name)\" has shape \(tensor.shape); config.json "
                     + "(\(extents.map(\.setting).joined(separator: ", "))) needs \(extents.map(\.value)). "
                     + "Check that both come from the same checkpoint")
         }
-        return tensor
+        return try tensor.rowMajor()
     }
 }

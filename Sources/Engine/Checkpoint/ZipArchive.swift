@@ -7,9 +7,7 @@ struct ZipArchive {
         let bytes = file.bytes
         func fail(_ problem: String) -> InputError { InputError(file.name, problem) }
         guard let end = Self.endOfCentralDirectory(bytes) else {
-            throw fail(
-                "is not a zip archive, or is truncated. Fetch it again; files from PyTorch before 1.6 "
-                    + "must be saved anew with a current PyTorch")
+            throw fail("is neither a zip archive nor what PyTorch wrote before 1.6, or is truncated. Fetch it again")
         }
         var count = UInt64(bytes.littleEndian(UInt16.self, at: end + 10))
         var offset = UInt64(bytes.littleEndian(UInt32.self, at: end + 16))

@@ -32,7 +32,8 @@ package final class FastTextClassifier: TextModel {
 
     package let architecture = "fastText"
     package var labels: [String] { model.labels }
-    package var weights: MappedFile { model.file }
+    package var weightsBytes: Int { model.file.bytes.count }
+    package func weightsDigest() -> String { model.file.sha256() }
     package var maximumTokens: Int? { nil }
     package let batchTokens = 1 << 16
     package var logitScale: String { "fastText's \(model.loss)" }

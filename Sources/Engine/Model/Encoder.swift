@@ -1,8 +1,16 @@
-/// The transformer encoder of BERT (Devlin et al. 2018) and RoBERTa (Liu et al. 2019).
+/// The layers of BERT (Devlin et al. 2018) and of what is built like it: attention, then two products, each added to its input
+/// and normalized behind it.
 ///
-/// Post-norm layers over token-packed batches. The last layer is computed for the classification token alone, past the
-/// keys and values that it attends to: nothing else of it is ever read.
+/// Over token-packed batches. The last layer is computed for the classification token alone, past the keys and values that it
+/// attends to: nothing else of it is ever read.
 package struct Encoder: Sendable {
+    /// A layer's tensors, without `.weight` and `.bias`.
+    package struct LayerNames {
+        let query, key, value: String
+        let attentionOutput, attentionNorm: String
+        let up, down, outputNorm: String
+    }
+
     package struct Layer: Sendable {
         /// The attention's inputs: [query; key; value] in one product, or for the last layer the queries apart.
         enum Projection: Sendable {
@@ -15,62 +23,64 @@ package struct Encoder: Sendable {
         let attentionNorm: LayerNorm
         let up, down: Linear
         let outputNorm: LayerNorm
+
+        init(
+            _ config: ModelConfig, _ weights: inout WeightReader, _ names: LayerNames, isLast: Bool
+        ) throws(InputError) {
+            let (hidden, intermediate, epsilon) = (config.hidden, config.intermediate, config.sizes.layerNormEpsilon)
+            projection =
+                isLast
+                ? .classificationToken(
+                    query: try weights.linear(names.query, from: hidden, to: hidden),
+                    keyValue: try weights.linear([names.key, names.value], from: hidden, to: hidden))
+                : .all(try weights.linear([names.query, names.key, names.value], from: hidden, to: hidden))
+            attentionOutput = try weights.linear(names.attentionOutput, from: hidden, to: hidden)
+            attentionNorm = try weights.layerNorm(names.attentionNorm, hidden, epsilon: epsilon)
+            up = try weights.linear(names.up, from: hidden, to: intermediate)
+            down = try weights.linear(names.down, from: intermediate, to: hidden)
+            outputNorm = try weights.layerNorm(names.outputNorm, hidden, epsilon: epsilon)
+        }
     }
 
-    let words: EmbeddingTable
-    let positions: PositionTable
-    let embeddingNorm: LayerNorm
+    let embeddings: Embeddings
     let layers: [Layer]
     let heads: Int
-    let hidden: Int
+    let activation: Activation
+    /// What is added to every layer's attention scores.
+    let bias: DistanceBias?
 
-    /// The tensors' names under `prefix`, the same in both architectures.
-    package init(_ config: ModelConfig, _ weights: inout WeightReader, prefix: String) throws(InputError) {
-        let (hidden, intermediate) = (config.hidden, config.intermediate)
-        func norm(_ name: String) throws(InputError) -> LayerNorm {
-            LayerNorm(
-                gamma: try weights.vector("\(prefix).\(name).weight", hidden),
-                beta: try weights.vector("\(prefix).\(name).bias", hidden), epsilon: config.layerNormEpsilon)
-        }
-        words = try weights.table("\(prefix).embeddings.word_embeddings.weight", config.vocabulary, hidden)
-        positions = try PositionTable(
-            try weights.table("\(prefix).embeddings.position_embeddings.weight", config.positions, hidden),
-            types: try weights.table("\(prefix).embeddings.token_type_embeddings.weight", config.types, hidden),
-            in: weights.arena)
-        embeddingNorm = try norm("embeddings.LayerNorm")
+    /// One layer's names each, in their order.
+    init(
+        _ config: ModelConfig, _ weights: inout WeightReader, _ embeddings: Embeddings, bias: DistanceBias? = nil,
+        layers names: (Int) -> LayerNames
+    ) throws(InputError) {
         var layers: [Layer] = []
         for index in 0..<config.layers {
-            let layer = "encoder.layer.\(index)"
-            let attention = "\(prefix).\(layer).attention"
-            let (query, key, value) = ("\(attention).self.query", "\(attention).self.key", "\(attention).self.value")
-            let projection: Layer.Projection =
-                index == config.layers - 1
-                ? .classificationToken(
-                    query: try weights.linear(query, from: hidden, to: hidden),
-                    keyValue: try weights.linear([key, value], from: hidden, to: hidden))
-                : .all(try weights.linear([query, key, value], from: hidden, to: hidden))
-            layers.append(
-                Layer(
-                    projection: projection,
-                    attentionOutput: try weights.linear("\(attention).output.dense", from: hidden, to: hidden),
-                    attentionNorm: try norm("\(layer).attention.output.LayerNorm"),
-                    up: try weights.linear("\(prefix).\(layer).intermediate.dense", from: hidden, to: intermediate),
-                    down: try weights.linear("\(prefix).\(layer).output.dense", from: intermediate, to: hidden),
-                    outputNorm: try norm("\(layer).output.LayerNorm")))
+            layers.append(try Layer(config, &weights, names(index), isLast: index == config.layers - 1))
         }
+        self.init(config, embeddings, layers, bias: bias)
+    }
+
+    init(_ config: ModelConfig, _ embeddings: Embeddings, _ layers: [Layer], bias: DistanceBias? = nil) {
+        self.embeddings = embeddings
         self.layers = layers
+        self.bias = bias
         heads = config.heads
-        self.hidden = hidden.value
+        activation = config.sizes.activation
+    }
+
+    package func makeScratch(_ space: ScratchSpace) throws(InputError) -> EncoderScratch {
+        try EncoderScratch(space, narrow: try embeddings.makeScratch(space))
     }
 
     /// The classification tokens' hidden states, [sequences, hidden].
     package func callAsFunction(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) -> Activations {
         let tokens = batch.ids.count
-        let (query, key, value) = (0..<hidden, hidden..<2 * hidden, 2 * hidden..<3 * hidden)
         let qkv = scratch.queryKeyValue.prefix(tokens)
+        let hidden = qkv.columns / 3
+        let (query, key, value) = (0..<hidden, hidden..<2 * hidden, 2 * hidden..<3 * hidden)
         var x = scratch.x.prefix(tokens)
-        ops.embed(words, batch.ids, positions, batch.positionIDs, into: x.values)
-        ops.layerNorm(x.values, embeddingNorm, into: x)
+        embeddings(batch, scratch: scratch.narrow, into: x, ops)
 
         for layer in layers {
             var queries = Ops.Queries.all
@@ -89,13 +99,11 @@ package struct Encoder: Sendable {
             let wide = scratch.wide.prefix(x.rows)
             ops.attention(
                 q: q, queries, k: qkv.columns(key), v: qkv.columns(value), sequences: batch.sequences, heads: heads,
-                scratch.precision, scratch: scratch.attention, into: attended.values)
-            ops.quantize(attended)
+                bias: bias, scratch: scratch.attention, into: attended)
             ops.linear(attended, layer.attentionOutput, plus: x.values, into: projected)
             ops.layerNorm(projected, layer.attentionNorm, into: x)
 
-            ops.linear(x, layer.up, gelu: true, into: wide.values)
-            ops.quantize(wide)
+            ops.linear(x, layer.up, activation, into: wide)
             ops.linear(wide, layer.down, plus: x.values, into: projected)
             ops.layerNorm(projected, layer.outputNorm, into: x)
         }
@@ -103,8 +111,9 @@ package struct Encoder: Sendable {
     }
 }
 
-/// Every buffer of the forward pass, with its shape.
+/// The encoder's buffers, with their shapes, and the head's.
 package struct EncoderScratch {
+    let narrow: Activations?  // [tokens, the embeddings' width], where they are projected
     let x: Activations  // [tokens, hidden]
     let queryKeyValue: Matrix  // [tokens, 3 · hidden]
     let attended: Activations  // [tokens, hidden]
@@ -113,28 +122,19 @@ package struct EncoderScratch {
     let attention: Matrix  // [threads, one head of the longest sequence]
     let first: Activations  // [sequences, hidden]
     let firstQueries: Matrix  // [sequences, hidden]
-    let pooled: Activations  // [sequences, hidden]
-    package let logits: Matrix  // [sequences, labels]
-    let precision: Precision
+    let pooled: Activations  // [sequences, hidden], never quantized: the projection onto the labels is f32
 
-    /// - Parameter tokens: the most of one batch, and so the most sequences.
-    package init(
-        _ config: ModelConfig, _ precision: Precision, on instructionSet: InstructionSet, tokens: Int, threads: Int,
-        in arena: Arena
-    ) throws(InputError) {
-        self.precision = precision
-        let hidden = config.hidden.value
-        x = try Activations(arena, tokens, hidden, precision)
-        queryKeyValue = try Matrix(arena, tokens, 3 * hidden)
-        attended = try Activations(arena, tokens, hidden, precision)
-        projected = try Matrix(arena, tokens, hidden)
-        wide = try Activations(arena, tokens, config.intermediate.value, precision)
-        attention = try Matrix(
-            arena, threads,
-            instructionSet.attentionScratch(keys: config.maximumTokens, headSize: hidden / config.heads))
-        first = try Activations(arena, tokens, hidden, precision)
-        firstQueries = try Matrix(arena, tokens, hidden)
-        pooled = try Activations(arena, tokens, hidden, precision)
-        logits = try Matrix(arena, tokens, config.labels.count)
+    init(_ space: ScratchSpace, narrow: Activations?) throws(InputError) {
+        let hidden = space.config.hidden.value
+        self.narrow = narrow
+        x = try space.activations(hidden)
+        queryKeyValue = try space.matrix(3 * hidden)
+        attended = try space.activations(hidden)
+        projected = try space.matrix(hidden)
+        wide = try space.activations(space.config.intermediate.value)
+        attention = try space.attention()
+        first = try space.activations(hidden)
+        firstQueries = try space.matrix(hidden)
+        pooled = try Activations(space.arena, space.tokens, hidden, .f32)
     }
 }

@@ -1,165 +1,153 @@
 import Foundation
 
-/// `config.json`: the sizes of a BERT-like classifier. A value that is not supported is an error that names it.
+/// `config.json`: what a transformer classifier of any architecture has. A value that is not supported is an error that names
+/// it.
 package struct ModelConfig: Sendable {
-    package enum Architecture: String, CaseIterable, Sendable {
-        case roberta = "RobertaForSequenceClassification"
-        case bert = "BertForSequenceClassification"
+    /// The sizes, by the names and with the defaults that the architecture's class has for them.
+    package struct Sizes: Sendable {
+        let layers: Int
+        let heads: Extent
+        let hidden: Extent
+        let intermediate: Extent
+        let vocabulary: Extent
+        let positions: Extent
+        let layerNormEpsilon: Float
+        let activation: Activation
+        let padID: Int
+    }
+
+    /// What becomes of the logits.
+    package enum ScoreFunction: Sendable {
+        /// One label of several.
+        case softmax
+        /// Each label by itself.
+        case sigmoid
+        /// The numbers as they are: regression.
+        case identity
     }
 
     package let architecture: Architecture
-    package let layers: Int
-    package let heads: Int
-    package let hidden: Extent
-    package let intermediate: Extent
-    package let vocabulary: Extent
-    package let positions: Extent
-    package let types: Extent
+    package let sizes: Sizes
     /// In the order of their numbers.
     package let labels: [String]
     package let labelCount: Extent
-    package let layerNormEpsilon: Float
-    package let padID: Int
+    package let scoreFunction: ScoreFunction
     package let textPreparation: TextPreparation?
     package let isQuantized: Bool
+    /// What else an architecture has settings for.
+    let settings: ConfigSettings
+    /// The class that config.json names, where it is one without a classifier.
+    let headlessClass: String?
+    /// What a log should say of the configuration; nil for nothing.
+    let note: String?
 
     /// Beyond these no model is meant; within them, products fit an Int and scratch fits a machine.
-    private static let maximumWidth = 1 << 14
-    private static let maximumPositions = 1 << 13
+    static let maximumWidth = 1 << 14
+    static let maximumPositions = 1 << 13
+    static let maximumLayers = 1024
     private static let maximumLabels = 4096
-    private static let maximumVocabulary = 1 << 24
+    static let maximumVocabulary = 1 << 24
 
     package init(directory: String) throws(InputError) {
         try self.init(try JSONFile.read(directory + "/config.json"))
     }
 
     package init(_ json: JSONValue) throws(InputError) {
-        let settings = Settings(json)
-        let named = json["architectures"]?.array?.compactMap(\.string) ?? []
-        guard let architecture = named.first.flatMap(Architecture.init) else {
-            let known = Architecture.allCases.map(\.rawValue).joined(separator: " and ")
+        architecture = try Architecture(json)
+        settings = ConfigSettings(json)
+        sizes = try architecture.model.sizes(settings)
+        let (hidden, heads) = (sizes.hidden, sizes.heads)
+        guard hidden.value.isMultiple(of: heads.value) else {
             throw InputError(
-                "config.json",
-                named.isEmpty
-                    ? "has no \"architectures\"; supported are \(known)"
-                    : "architecture \(named.joined(separator: ", ")) is not supported; supported are \(known)")
+                "config.json", "\(hidden.setting) \(hidden.value) is not a multiple of \(heads.setting) \(heads.value)")
         }
-        self.architecture = architecture
-        hidden = try settings.size("hidden_size", maximum: Self.maximumWidth)
-        intermediate = try settings.size("intermediate_size", maximum: 4 * Self.maximumWidth)
-        vocabulary = try settings.size("vocab_size", maximum: Self.maximumVocabulary)
-        positions = try settings.size("max_position_embeddings", maximum: Self.maximumPositions)
-        types = try settings.size("type_vocab_size", maximum: Self.maximumWidth)
-        layers = try settings.size("num_hidden_layers", maximum: 1024).value
-        heads = try settings.size("num_attention_heads", maximum: Self.maximumWidth).value
-        guard hidden.value.isMultiple(of: heads) else {
-            throw InputError(
-                "config.json", "hidden_size \(hidden.value) is not a multiple of num_attention_heads \(heads)")
-        }
-        guard let epsilon = json["layer_norm_eps"]?.double, epsilon > 0, epsilon < 1 else {
-            throw InputError("config.json", "layer_norm_eps must be a number between 0 and 1")
-        }
-        layerNormEpsilon = Float(epsilon)
-        padID = try settings.padID(default: architecture == .roberta ? 1 : 0, vocabulary: vocabulary.value)
-        guard architecture == .bert || positions.value > padID + 1 else {
-            throw InputError(
-                "config.json", "max_position_embeddings \(positions.value) leaves no position after pad_token_id \(padID)")
-        }
-        try settings.require("hidden_act", oneOf: ["gelu"])
-        try settings.require("position_embedding_type", oneOf: ["absolute"], default: "absolute")
-        try settings.require(
-            "problem_type", oneOf: ["single_label_classification"], default: "single_label_classification")
-        for flag in ["is_decoder", "add_cross_attention"] where json[flag]?.bool == true {
-            throw InputError("config.json", "\(flag) true is not supported; a classifier is an encoder")
-        }
-        labels = try settings.labels()
+        try settings.requireFalse("is_decoder", "add_cross_attention", because: "a classifier is an encoder")
+        let found = try Self.labels(json)
+        labels = found.labels
+        note = found.note
         labelCount = Extent(labels.count, "id2label")
-        textPreparation = try settings.textPreparation()
-        isQuantized = try settings.isQuantized()
+        let problem = try settings.text(
+            "problem_type", oneOf: ["single_label_classification", "multi_label_classification", "regression"],
+            default: "single_label_classification")
+        scoreFunction =
+            switch problem {
+            case "regression": .identity
+            case "multi_label_classification": .sigmoid
+            // As Transformers' pipeline: a softmax of one label would always be 1.
+            default: labels.count == 1 ? .sigmoid : .softmax
+            }
+        textPreparation = try json["text_preparation"].flatMap { $0.isNull ? nil : $0 }.map { value throws(InputError) in
+            try TextPreparation(named: value.string ?? "", by: "config.json (text_preparation)")
+        }
+        isQuantized = try Self.isQuantized(json)
+        let classes = json["architectures"]?.array?.compactMap(\.string) ?? []
+        headlessClass = classes.first { !$0.hasSuffix("ForSequenceClassification") }
+        guard maximumTokens >= 1 else {
+            throw InputError(
+                "config.json", "\(sizes.positions.setting) \(sizes.positions.value) leaves no position for a token")
+        }
     }
+
+    package var layers: Int { sizes.layers }
+    package var heads: Int { sizes.heads.value }
+    package var hidden: Extent { sizes.hidden }
+    package var intermediate: Extent { sizes.intermediate }
+    package var vocabulary: Extent { sizes.vocabulary }
+    package var positions: Extent { sizes.positions }
 
     /// The most tokens of one text, special tokens included.
-    package var maximumTokens: Int {
-        architecture == .roberta ? positions.value - padID - 1 : positions.value
+    package var maximumTokens: Int { architecture.model.maximumTokens(self) }
+
+    /// `id2label`, as Transformers reads it: LABEL_0, LABEL_1 where it is missing; numbers are names, too.
+    private static func labels(_ json: JSONValue) throws(InputError) -> (labels: [String], note: String?) {
+        guard let mapping = json["id2label"], !mapping.isNull else {
+            let count = json["num_labels"]?.integer ?? 2
+            guard 1...maximumLabels ~= count else {
+                throw InputError("config.json", "num_labels \(count) is not supported; supported: 1 to \(maximumLabels)")
+            }
+            return ((0..<count).map { "LABEL_\($0)" }, nil)
+        }
+        let members = mapping.object ?? []
+        var labels = [String?](repeating: nil, count: members.count)
+        for member in members {
+            guard let id = Int(member.name), labels.indices.contains(id), let label = name(member.value) else {
+                throw InputError("config.json", "id2label must map \"0\", \"1\", … to names, without gaps")
+            }
+            labels[id] = label
+        }
+        let complete = labels.compactMap(\.self)
+        guard complete.count == labels.count, 1...maximumLabels ~= complete.count else {
+            throw InputError("config.json", "id2label must map \"0\", \"1\", … to 1 to \(maximumLabels) names")
+        }
+        return distinct(complete)
     }
 
-    /// Typed access, with errors that name the setting.
-    private struct Settings {
-        let json: JSONValue
+    private static func name(_ value: JSONValue) -> String? {
+        value.string ?? (value.double == nil ? nil : String(decoding: value.serialized(), as: UTF8.self))
+    }
 
-        init(_ json: JSONValue) { self.json = json }
+    /// Answers list scores by label: of two with the same name each gets its number.
+    private static func distinct(_ labels: [String]) -> (labels: [String], note: String?) {
+        let shared = Dictionary(grouping: labels) { $0 }.filter { $0.value.count > 1 }
+        guard !shared.isEmpty else { return (labels, nil) }
+        let told = labels.enumerated().map { shared[$1] == nil ? $1 : "\($1)#\($0)" }
+        guard Set(told).count == told.count else { return distinct(told) }
+        let names = shared.keys.sorted().listed
+        return (
+            told, "config.json, id2label has the same name for several labels (\(names)): they are told apart by their ids"
+        )
+    }
 
-        func size(_ name: String, maximum: Int) throws(InputError) -> Extent {
-            guard let value = json[name] else { throw InputError("config.json", "has no \"\(name)\"") }
-            guard let size = value.integer, 1...maximum ~= size else {
-                let found = String(decoding: value.serialized(), as: UTF8.self)
-                throw InputError("config.json", "\(name) must be a whole number from 1 to \(maximum), not \(found)")
-            }
-            return Extent(size, name)
+    private static func isQuantized(_ json: JSONValue) throws(InputError) -> Bool {
+        guard let quantization = json["quantization_config"], !quantization.isNull else { return false }
+        let method = quantization["quant_method"]?.string ?? "without a quant_method"
+        guard method == "apus", quantization["format_version"]?.integer == 1 else {
+            throw InputError(
+                "config.json",
+                "quantization_config \(method) is not supported; supported: apus, format_version 1. "
+                    + "Use the model's unquantized weights")
         }
-
-        func padID(default standard: Int, vocabulary: Int) throws(InputError) -> Int {
-            guard let value = json["pad_token_id"], !value.isNull else { return standard }
-            guard let id = value.integer, 0..<vocabulary ~= id else {
-                throw InputError("config.json", "pad_token_id must be an id below vocab_size \(vocabulary)")
-            }
-            return id
-        }
-
-        func textPreparation() throws(InputError) -> TextPreparation? {
-            guard let value = json["text_preparation"], !value.isNull else { return nil }
-            return try TextPreparation(named: value.string ?? "", by: "config.json (text_preparation)")
-        }
-
-        func require(_ name: String, oneOf allowed: [String], default standard: String? = nil) throws(InputError) {
-            let value = json[name] ?? .null
-            if value.isNull, standard != nil { return }
-            guard let found = value.string, allowed.contains(found) else {
-                let found = String(decoding: value.serialized(), as: UTF8.self)
-                throw InputError(
-                    "config.json", "\(name) \(found) is not supported; supported: \(allowed.joined(separator: ", "))")
-            }
-        }
-
-        /// `id2label`, as Transformers reads it: LABEL_0, LABEL_1 where it is missing.
-        func labels() throws(InputError) -> [String] {
-            guard let mapping = json["id2label"], !mapping.isNull else {
-                let count = json["num_labels"]?.integer ?? 2
-                guard 2...ModelConfig.maximumLabels ~= count else {
-                    throw InputError(
-                        "config.json", "num_labels \(count) is not supported; supported: 2 to \(ModelConfig.maximumLabels)")
-                }
-                return (0..<count).map { "LABEL_\($0)" }
-            }
-            let members = mapping.object ?? []
-            var labels = [String?](repeating: nil, count: members.count)
-            for member in members {
-                guard let id = Int(member.name), labels.indices.contains(id), let label = member.value.string else {
-                    throw InputError("config.json", "id2label must map \"0\", \"1\", … to names, without gaps")
-                }
-                labels[id] = label
-            }
-            let complete = labels.compactMap(\.self)
-            guard complete.count == labels.count, 2...ModelConfig.maximumLabels ~= complete.count,
-                Set(complete).count == complete.count
-            else {
-                throw InputError(
-                    "config.json", "id2label must map \"0\", \"1\", … to 2 to \(ModelConfig.maximumLabels) different names")
-            }
-            return complete
-        }
-
-        func isQuantized() throws(InputError) -> Bool {
-            guard let quantization = json["quantization_config"], !quantization.isNull else { return false }
-            let method = quantization["quant_method"]?.string ?? "without a quant_method"
-            guard method == "apus", quantization["format_version"]?.integer == 1 else {
-                throw InputError(
-                    "config.json",
-                    "quantization_config \(method) is not supported; supported: apus, format_version 1. "
-                        + "Use the model's unquantized weights")
-            }
-            return true
-        }
+        return true
     }
 }
 

@@ -64,8 +64,9 @@ struct QuantizedRows {
 }
 
 /// What goes into a matrix product: f32 values, [rows, columns], and where products are int8, beside them the same rows
-/// quantized. Whoever writes the values sees to the quantized ones (`layerNorm`, `gather`, `quantize`).
+/// quantized. Only `Ops` writes them, and each of its operations both.
 package struct Activations {
+    /// To be read.
     package let values: Matrix
     let quantized: QuantizedRows?
 

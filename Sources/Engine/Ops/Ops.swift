@@ -27,10 +27,41 @@ package struct Ops {
     /// Which thread of the team it is, from 0 on.
     var threadIndex: Int { thread.pointee.index }
 
-    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then GELU where asked for, then + residual.
+    /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then the activation, then + residual.
     package func linear(
-        _ x: Activations, _ layer: Linear, gelu: Bool = false, plus residual: Matrix? = nil, into y: Matrix
+        _ x: Activations, _ layer: Linear, _ activation: Activation? = nil, plus residual: Matrix? = nil, into y: Matrix
     ) {
+        precondition(activation == nil || activation == .gelu || residual == nil, "a residual comes last")
+        product(x, layer, gelu: activation == .gelu, plus: residual, into: y)
+        guard let activation, activation != .gelu else { return }
+        share(y.rows) { rows in
+            for row in rows { kernel(activation)(y.base + row * y.stride, y.columns) }
+        }
+    }
+
+    /// The same, for another product to take.
+    package func linear(_ x: Activations, _ layer: Linear, _ activation: Activation? = nil, into y: Activations) {
+        product(x, layer, gelu: activation == .gelu, plus: nil, into: y.values)
+        guard activation != nil && activation != .gelu || y.quantized != nil else { return }
+        share(y.rows) { rows in
+            if let activation, activation != .gelu {
+                for row in rows { kernel(activation)(y.values.base + row * y.values.stride, y.values.columns) }
+            }
+            if let quantized = y.quantized { quantize(y.values, rows, into: quantized) }
+        }
+    }
+
+    private func kernel(_ activation: Activation) -> @convention(c) (UnsafeMutablePointer<Float>?, Int) -> Void {
+        switch activation {
+        case .gelu: kernels.pointee.gelu_f32
+        case .geluTanh: kernels.pointee.gelu_tanh_f32
+        case .relu: kernels.pointee.relu_f32
+        case .silu: kernels.pointee.silu_f32
+        case .tanh: kernels.pointee.tanh_f32
+        }
+    }
+
+    private func product(_ x: Activations, _ layer: Linear, gelu: Bool, plus residual: Matrix?, into y: Matrix) {
         let rows = x.rows
         precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
         precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
@@ -86,26 +117,22 @@ package struct Ops {
 
     /// out = norm(x); out may be x.
     package func layerNorm(_ x: Matrix, _ norm: LayerNorm, into out: Activations) {
-        let columns = x.columns
-        precondition(norm.gamma.count == columns && out.values.columns == columns && out.rows == x.rows)
+        precondition(out.values.columns == x.columns && out.rows == x.rows)
         precondition(x.isDense && out.values.isDense)
-        share(x.rows) { rows in
-            let (first, count) = (rows.lowerBound, rows.count)
-            let (from, to) = (x.base + first * columns, out.values.base + first * columns)
-            if var quantized = out.quantized?.kernelRows(from: first) {
-                kernels.pointee.layernorm_f32(
-                    from, norm.gamma.base, norm.beta.base, norm.epsilon, count, columns, to, &quantized)
-            } else {
-                kernels.pointee.layernorm_f32(
-                    from, norm.gamma.base, norm.beta.base, norm.epsilon, count, columns, to, nil)
-            }
-        }
+        share(x.rows) { normalize(x, $0, norm, into: out) }
     }
 
-    /// The quantized rows from the values, where products are int8.
-    package func quantize(_ x: Activations) {
-        guard let quantized = x.quantized else { return }
-        share(x.rows) { quantize(x.values, $0, into: quantized) }
+    private func normalize(_ x: Matrix, _ rows: Range<Int>, _ norm: LayerNorm, into out: Activations) {
+        let columns = x.columns
+        precondition(norm.gamma.count == columns)
+        let (first, count) = (rows.lowerBound, rows.count)
+        let (from, to) = (x.base + first * columns, out.values.base + first * columns)
+        let (gamma, beta) = (norm.gamma.base, norm.beta.base)
+        if var quantized = out.quantized?.kernelRows(from: first) {
+            kernels.pointee.layernorm_f32(from, gamma, beta, norm.epsilon, count, columns, to, &quantized)
+        } else {
+            kernels.pointee.layernorm_f32(from, gamma, beta, norm.epsilon, count, columns, to, nil)
+        }
     }
 
     private func quantize(_ x: Matrix, _ rows: Range<Int>, into quantized: QuantizedRows) {
@@ -113,25 +140,22 @@ package struct Ops {
         kernels.pointee.quantize_u8(x.base + rows.lowerBound * x.stride, x.stride, rows.count, x.columns, &out)
     }
 
-    package func tanh(_ x: Matrix) {
-        share(x.rows) { rows in
-            for row in rows { kernels.pointee.tanh_f32(x.base + row * x.stride, x.columns) }
-        }
-    }
-
-    /// out[i] = words[ids[i]] + positions[positionIDs[i]]
+    /// out[i] = norm(words[ids[i]] + places[positionIDs[i]])
     package func embed(
-        _ words: EmbeddingTable, _ ids: [Int], _ positions: PositionTable, _ positionIDs: [Int], into out: Matrix
+        _ words: EmbeddingTable, _ ids: [Int], _ places: PositionTable, _ positionIDs: [Int], _ norm: LayerNorm,
+        into out: Activations
     ) {
-        precondition(words.columns == out.columns && positions.matrix.columns == out.columns)
+        let columns = out.values.columns
+        precondition(words.columns == columns && places.matrix.columns == columns && out.values.isDense)
         precondition(ids.count == out.rows && positionIDs.count == out.rows)
         share(out.rows) { rows in
             for row in rows {
-                let sum = out.base + row * out.stride
+                let sum = out.values.base + row * columns
                 words.matrix.read(row: ids[row], into: sum)
-                let addend = positions.matrix.row(positionIDs[row])
-                for column in 0..<out.columns { sum[column] += addend[column] }
+                let addend = places.matrix.row(positionIDs[row])
+                for column in 0..<columns { sum[column] += addend[column] }
             }
+            normalize(out.values, rows, norm, into: out)
         }
     }
 
@@ -159,35 +183,47 @@ package struct Ops {
     private static let int8Keys = 64
 
     /// Multi-head attention within each sequence: q, out [queries, hidden], k, v [tokens, hidden]; scratch: a row for each
-    /// thread of `attentionScratch`. Products in int8 where `precision` is and the sequence is long; that depends on the
+    /// thread of `attentionScratch`. Products in int8 where those of `out` are and the sequence is long; that depends on the
     /// sequence alone, so its result does not depend on the batch.
     package func attention(
-        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, _ precision: Precision,
-        scratch: Matrix, into out: Matrix
+        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, bias: DistanceBias? = nil,
+        scratch: Matrix, into out: Activations
     ) {
         let hidden = q.columns
         let headSize = hidden / heads
-        precondition(headSize * heads == hidden && k.columns == hidden && v.columns == hidden && out.columns == hidden)
-        precondition(k.rows == v.rows && k.stride == v.stride && q.rows == out.rows)
+        let result = out.values
+        precondition(headSize * heads == hidden && k.columns == hidden && v.columns == hidden && result.columns == hidden)
+        precondition(k.rows == v.rows && k.stride == v.stride && q.rows == result.rows)
         let workspace = scratch.row(thread.pointee.index)
         let scale = 1 / Float(headSize).squareRoot()
         share(sequences.count * heads) { pieces in
             for piece in pieces {
-                let (sequence, column) = (piece / heads, piece % heads * headSize)
+                let (sequence, head) = (piece / heads, piece % heads)
+                let column = head * headSize
                 let keys = sequences[sequence]
                 let rows = queries == .all ? keys : sequence..<sequence + 1
                 precondition(rows.upperBound <= q.rows && keys.upperBound <= k.rows && !keys.isEmpty)
-                let isInt8 = precision == .int8 && keys.count >= Self.int8Keys
+                let isInt8 = out.quantized != nil && keys.count >= Self.int8Keys
                 let need = isInt8 ? kernels.pointee.attention_u8s8_scratch! : kernels.pointee.attention_f32_scratch!
                 precondition(need(keys.count, headSize) <= workspace.count)
                 let kernel = isInt8 ? kernels.pointee.attention_u8s8! : kernels.pointee.attention_f32!
-                kernel(
-                    q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
-                    k.base + keys.lowerBound * k.stride + column, v.base + keys.lowerBound * v.stride + column, k.stride,
-                    keys.count, headSize, scale, UnsafeMutablePointer(mutating: workspace.baseAddress),
-                    out.base + rows.lowerBound * out.stride + column, out.stride)
+                func attend(_ bias: UnsafePointer<apus_score_bias>?) {
+                    kernel(
+                        q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
+                        k.base + keys.lowerBound * k.stride + column, v.base + keys.lowerBound * v.stride + column, k.stride,
+                        keys.count, headSize, scale, bias, UnsafeMutablePointer(mutating: workspace.baseAddress),
+                        result.base + rows.lowerBound * result.stride + column, result.stride)
+                }
+                if let bias {
+                    var values = bias.head(head, tokens: keys.count)
+                    attend(&values)
+                } else {
+                    attend(nil)
+                }
             }
         }
+        guard let quantized = out.quantized else { return }
+        share(out.rows) { quantize(result, $0, into: quantized) }
     }
 
     /// Hands out 0..<total among the threads, and waits until all is done.
@@ -207,6 +243,15 @@ extension InstructionSet {
     package func attentionScratch(keys: Int, headSize: Int) -> Int {
         max(
             kernels.pointee.attention_f32_scratch(keys, headSize), kernels.pointee.attention_u8s8_scratch(keys, headSize))
+    }
+
+    /// x = 1 / (1 + exp(−x)): the softmax of [x, 0].
+    package func sigmoid(_ x: inout [Float]) {
+        for index in x.indices {
+            var pair = [x[index], 0]
+            softmax(&pair)
+            x[index] = pair[0]
+        }
     }
 
     /// x = softmax(x)

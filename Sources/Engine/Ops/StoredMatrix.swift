@@ -1,6 +1,6 @@
 import Kernels
 
-/// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16 or BF16, or in I8 with one F32 scale a row.
+/// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16, BF16 or F64, or in I8 with one F32 scale a row.
 package struct StoredMatrix {
     let tensor: StoredTensor
     /// [rows, 1], F32; for I8 only.
@@ -35,6 +35,10 @@ package struct StoredMatrix {
             for index in 0..<columns {
                 let half = bytes.loadUnaligned(fromByteOffset: 2 * (start + index), as: UInt16.self)
                 out[index] = Float(bitPattern: UInt32(half) << 16)
+            }
+        case .f64:
+            for index in 0..<columns {
+                out[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * (start + index), as: Double.self))
             }
         case .i8:
             let scale = scale(row: row)

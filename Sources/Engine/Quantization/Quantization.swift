@@ -34,9 +34,8 @@ public struct Quantization: Sendable {
                     + "Quantize the model it was made from")
         }
         // Refuses what could not be served afterwards: a tensor of another shape or type, a tokenizer of another model.
-        _ = try Classifier(model, options: .init(precision: .int8, threads: 1))
-        let checkpoint = try Checkpoint.open(directory: model.path)
-        let tensors = try Self.tensors(checkpoint, config.architecture.model)
+        let classifier = try TransformerModel(model, options: .init(precision: .int8, threads: 1))
+        let tensors = try Self.tensors(classifier.session.parameters)
         let weights = Checkpoint.safetensors(tensors)
 
         let members = (settings.object ?? []).filter { $0.name != "quantization_config" }
@@ -51,32 +50,34 @@ public struct Quantization: Sendable {
             }
         }
         bytes = weights.reduce(0) { $0 + $1.count }
-        originalBytes = checkpoint.file.bytes.count
+        originalBytes = classifier.session.checkpoint.byteCount
         matrices = tensors.count { $0.type == .i8 }
     }
 
-    private static func tensors(
-        _ checkpoint: Checkpoint, _ model: any SequenceClassifier.Type
-    ) throws(InputError) -> [NewTensor] {
+    private static func tensors(_ parameters: [Parameter]) throws(InputError) -> [NewTensor] {
         var tensors: [NewTensor] = []
-        for (name, tensor) in checkpoint.tensors where !model.ignores(name) {
+        var names: Set<String> = []
+        // Some are read twice: ALBERT's last layer.
+        for parameter in parameters where names.insert(parameter.name).inserted {
+            let (name, tensor) = (parameter.name, parameter.tensor)
             let columns = tensor.shape.last ?? 1
             let rows = tensor.shape.dropLast().reduce(1, *)
             let matrix = StoredMatrix(tensor, rows: rows, columns: columns)
             func finite<Values>(_ values: Values?) throws(InputError) -> Values {
                 guard let values else {
                     throw InputError(
-                        checkpoint.file.name,
+                        tensor.file.name,
                         "tensor \"\(name)\" holds a number that is not finite: the file is damaged, or "
                             + "the training failed. Fetch it again, or train anew")
                 }
                 return values
             }
-            if tensor.shape.count == 2, name != model.labelProjection {
+            switch parameter.role {
+            case .matrix:
                 let (values, scales) = try finite(matrix.quantized())
                 tensors.append(NewTensor(name, .i8, shape: tensor.shape, values))
                 tensors.append(NewTensor(name + "_scale", .f32, shape: [rows, 1], scales))
-            } else {
+            case .exact:
                 let values = matrix.floats()
                 tensors.append(
                     NewTensor(name, .f32, shape: tensor.shape, try finite(values.allSatisfy(\.isFinite) ? values : nil)))

@@ -43,10 +43,12 @@ extension TextTokenizer {
         switch architecture {
         case .roberta where exists("vocab.json") && exists("merges.txt"):
             return try byteLevel(directory: directory, settings)
-        case .bert where exists("vocab.txt"):
-            return try wordPiece(directory: directory, settings)
         case .roberta: throw InputError(directory, "has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt")
-        case .bert: throw InputError(directory, "has no tokenizer: neither tokenizer.json nor vocab.txt")
+        default:
+            guard exists("vocab.txt") else {
+                throw InputError(directory, "has no tokenizer: neither tokenizer.json nor vocab.txt")
+            }
+            return try wordPiece(directory: directory, settings)
         }
     }
 

@@ -38,6 +38,14 @@ APUS_INLINE float exponentials(float *x, size_t count, float scale) {
     return lanes_sum(sum + y);
 }
 
+/// x = scale · x + bias; whole vectors of x are written, whatever lies past `count`.
+APUS_INLINE void add_bias(float *x, size_t count, float scale, const float *bias) {
+    for (size_t i = 0; i < count; i += LANES) {
+        lanes16 b = i + LANES <= count ? lanes_load(bias + i) : lanes_load_part(bias + i, count - i, 0.0f);
+        lanes_store(x + i, lanes_fma(lanes_load(x + i), (lanes16)scale, b));
+    }
+}
+
 /// Rows become columns: x[i] lane j and x[j] lane i change places.
 APUS_INLINE void transpose(lanes16 x[LANES]) {
 #define TRANSPOSE_STEP(DISTANCE, LOW, HIGH)                                                                           \
@@ -109,8 +117,8 @@ APUS_INLINE attention_f32_layout lay_out_attention_f32(size_t keys, size_t head_
 size_t KERNEL(attention_f32_scratch)(size_t keys, size_t head_size) { return lay_out_attention_f32(keys, head_size).end; }
 
 void KERNEL(attention_f32)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
-                           size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
-                           size_t out_stride) {
+                           size_t kv_stride, size_t keys, size_t head_size, float scale,
+                           const apus_score_bias *bias, float *scratch, float *out, size_t out_stride) {
     const attention_f32_layout layout = lay_out_attention_f32(keys, head_size);
     size_t padded_keys = layout.padded_keys, padded_head = layout.padded_head;
     float *kt = scratch + layout.keys, *scores = scratch + layout.scores, *sums = scratch + layout.sums;
@@ -128,7 +136,11 @@ void KERNEL(attention_f32)(const float *q, size_t q_stride, size_t queries, cons
         height = tile_height(queries - i, F32_ROWS);
         any_product(height, keys, q + i * q_stride, q_stride, kt, padded_keys, head_size, scores, padded_keys);
         float share[F32_ROWS];
-        for (size_t r = 0; r < height; r++) share[r] = 1.0f / exponentials(scores + r * padded_keys, keys, scale);
+        if (bias)
+            for (size_t r = 0; r < height; r++)
+                add_bias(scores + r * padded_keys, keys, scale, bias->values + (ptrdiff_t)(i + r) * bias->stride);
+        for (size_t r = 0; r < height; r++)
+            share[r] = 1.0f / exponentials(scores + r * padded_keys, keys, bias ? 1.0f : scale);
         any_product(height, head_size, scores, padded_keys, v, v_stride, keys, sums, padded_head);
         for (size_t r = 0; r < height; r++)
             for (size_t c = 0; c < head_size; c += LANES) {

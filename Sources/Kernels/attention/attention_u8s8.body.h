@@ -16,6 +16,9 @@ APUS_INLINE lanes16_bits lanes_numerator(lanes16 t) {
     return lanes_round(lanes_from_bits(lanes_to_bits(p) + (lanes_whole(shifted) << 23)));
 }
 
+/// log₂ e: scores are powers of 2.
+#define TWOS_PER_E 1.44269504088896341f
+
 APUS_INLINE lanes16 load_up_to(const float *p, size_t count) {
     return count >= LANES ? lanes_load(p) : lanes_load_part(p, count, 0.0f);
 }
@@ -88,11 +91,11 @@ static void pack_values(const float *v, size_t stride, size_t keys, size_t head_
     }
 }
 
-/// A panel's products become scores, −∞ past the keys; `largest` keeps up. `rows` must be a constant here and below, so that
+/// A panel's products become scores, the bias added, −∞ past the keys; `largest` keeps up. `rows` must be a constant here and below, so that
 /// rows go side by side: one row's steps would wait for each other.
 APUS_INLINE void scores_of_panel(const size_t rows, int32_t sums[][APUS_PANEL], const float *query_scales,
                                  const int32_t *query_zeros, const int32_t *key_sums, const float *key_scales, size_t keys,
-                                 float *scores, size_t stride, lanes16 *largest) {
+                                 const float *bias, ptrdiff_t bias_stride, float *scores, size_t stride, lanes16 *largest) {
     for (size_t n = 0; n < APUS_PANEL && n < keys; n += LANES) {
         lanes16_bits sums_of_keys = lanes_load_bits(key_sums + n);
         lanes16 scales = lanes_load(key_scales + n);
@@ -100,6 +103,8 @@ APUS_INLINE void scores_of_panel(const size_t rows, int32_t sums[][APUS_PANEL], 
         for (size_t r = 0; r < rows; r++) {
             lanes16_bits product = lanes_load_bits(&sums[r][n]) - (lanes16_bits)query_zeros[r] * sums_of_keys;
             lanes16 score = __builtin_convertvector(product, lanes16) * (lanes16)query_scales[r] * scales;
+            if (bias)
+                score = lanes_fma(load_up_to(bias + (ptrdiff_t)r * bias_stride + n, keys - n), (lanes16)TWOS_PER_E, score);
             if (keys - n < LANES) score = lanes_keep(score, keys - n, -__builtin_inff());
             largest[r] = lanes_max(score, largest[r]);
             lanes_store(scores + r * stride + n, score);
@@ -204,8 +209,8 @@ APUS_INLINE void quantize_queries(size_t rows, const float *q, size_t stride, si
 }
 
 void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
-                            size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
-                            size_t out_stride) {
+                            size_t kv_stride, size_t keys, size_t head_size, float scale,
+                            const apus_score_bias *bias, float *scratch, float *out, size_t out_stride) {
     enum { ROWS = U8S8_ROWS };
     const attention_u8s8_layout layout = lay_out_attention_u8s8(keys, head_size);
     char *base = (char *)scratch;
@@ -223,7 +228,7 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
     for (size_t j = 0; j < keys; j += LANES) {
         lanes16 scales = load_up_to(key_scales + j, keys - j);
         damage += scales * 0.0f;
-        lanes16 scaled = scales * (scale * 1.44269504088896341f); // powers of 2 from here on
+        lanes16 scaled = scales * (scale * TWOS_PER_E); // powers of 2 from here on
         if (keys - j >= LANES) lanes_store(key_scales + j, scaled);
         else lanes_store_part(key_scales + j, scaled, keys - j);
     }
@@ -247,9 +252,11 @@ void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, con
                           (prefetch){0}, sums, 0);
             for (size_t r = 0, block; r < rows; r += block) {
                 block = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
+                const float *row_bias = bias ? bias->values + (ptrdiff_t)(i + r) * bias->stride + first : NULL;
                 FOR_CONSTANT_ROWS(block, scores_of_panel(COUNT, sums + r, query_scales + r, query_zeros + r,
-                                                         key_sums + first, key_scales + first, keys - first,
-                                                         scores + r * padded_keys + first, padded_keys, largest + r))
+                                                         key_sums + first, key_scales + first, keys - first, row_bias,
+                                                         bias ? bias->stride : 0, scores + r * padded_keys + first,
+                                                         padded_keys, largest + r))
             }
         }
         for (size_t r = 0, block; r < rows; r += block) {

@@ -35,6 +35,13 @@ typedef struct apus_epilogue {
     int gelu;
 } apus_epilogue;
 
+/// What is added to a head's scores before the softmax: values[i · stride + j] for query i and key j. A stride of −1 gives one
+/// value for each distance j − i. −∞ hides a key; no query may have all of them hidden.
+typedef struct apus_score_bias {
+    const float *values;
+    ptrdiff_t stride;
+} apus_score_bias;
+
 /// One row for each instruction set. Matrices are row-major, f32 strides are in elements, no alignment is needed.
 /// Nothing is written outside the shapes given; f32 inputs may be any bits, NaN and infinity included.
 typedef struct apus_kernels {
@@ -81,26 +88,35 @@ typedef struct apus_kernels {
     /// x[i] = x[i] · Φ(x[i]), Φ the normal distribution: the exact GELU, within 5e-7 · max(1, |x|).
     void (*gelu_f32)(float *x, size_t count);
 
+    /// x[i] = x[i]/2 · (1 + tanh(√(2/π) · (x[i] + 0.044715 · x[i]³))): GELU's approximation, within 1e-6 · max(1, |x|).
+    void (*gelu_tanh_f32)(float *x, size_t count);
+
+    /// x[i] = x[i] / (1 + exp(−x[i])), within 1e-6 · max(1, |x|).
+    void (*silu_f32)(float *x, size_t count);
+
+    /// x[i] = max(x[i], 0); NaN stays.
+    void (*relu_f32)(float *x, size_t count);
+
     /// x[i] = tanh(x[i]), within 3e-7.
     void (*tanh_f32)(float *x, size_t count);
 
     /// x = exp(x − max x) / Σ exp(x − max x). count ≥ 1.
     void (*softmax_f32)(float *x, size_t count);
 
-    /// One head of one sequence: out[i] = Σj softmax(scale · q[i]·k[j])j v[j], scale > 0.
+    /// One head of one sequence: out[i] = Σj softmax(scale · q[i]·k[j] + bias[i][j])j v[j], scale > 0; no bias where NULL.
     /// q, out: [queries × head_size]; k, v: [keys × head_size]; scratch: attention_f32_scratch(keys, head_size) floats.
     /// out may be q. queries ≥ 0, keys ≥ 1, head_size ≥ 1. Products: c, and j, ascending, each step fused.
     void (*attention_f32)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
-                          size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
-                          size_t out_stride);
+                          size_t kv_stride, size_t keys, size_t head_size, float scale, const apus_score_bias *bias,
+                          float *scratch, float *out, size_t out_stride);
 
     /// The same with int8 products: q in u8 as quantize_u8 has it, k in s8 by key, v in s8 by column over all keys, the
     /// softmax's numerators in 16 bits beside the largest, sums exact in int32. keys ≤ 32,768 (65,535 · keys < 2³¹),
     /// head_size ≤ 65,728. A query that is not finite makes its row NaN, a key all rows, a value its column.
     /// scratch: attention_u8s8_scratch(keys, head_size) floats.
     void (*attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,
-                           size_t kv_stride, size_t keys, size_t head_size, float scale, float *scratch, float *out,
-                           size_t out_stride);
+                           size_t kv_stride, size_t keys, size_t head_size, float scale,
+                           const apus_score_bias *bias, float *scratch, float *out, size_t out_stride);
 
     /// The floats of scratch that one head's attention takes; more for more keys.
     size_t (*attention_f32_scratch)(size_t keys, size_t head_size);

@@ -10,6 +10,9 @@ DECLARE_F32(gemm_f32)
 DECLARE_F32(quantize_u8)
 DECLARE_F32(layernorm_f32)
 DECLARE_F32(gelu_f32)
+DECLARE_F32(gelu_tanh_f32)
+DECLARE_F32(silu_f32)
+DECLARE_F32(relu_f32)
 DECLARE_F32(tanh_f32)
 DECLARE_F32(softmax_f32)
 DECLARE_F32(attention_f32)
@@ -33,6 +36,9 @@ const apus_kernels KERNEL(kernels) = {
     .quantize_u8 = F32_KERNEL(quantize_u8),
     .layernorm_f32 = F32_KERNEL(layernorm_f32),
     .gelu_f32 = F32_KERNEL(gelu_f32),
+    .gelu_tanh_f32 = F32_KERNEL(gelu_tanh_f32),
+    .silu_f32 = F32_KERNEL(silu_f32),
+    .relu_f32 = F32_KERNEL(relu_f32),
     .tanh_f32 = F32_KERNEL(tanh_f32),
     .softmax_f32 = F32_KERNEL(softmax_f32),
     .attention_f32 = F32_KERNEL(attention_f32),

@@ -1,0 +1,44 @@
+/// Words, absolute positions and token types, summed up and normalized; where they are narrower than the layers, projected.
+package struct Embeddings: Sendable {
+    let words: EmbeddingTable
+    let places: PositionTable
+    let norm: LayerNorm
+    let projection: Linear?
+
+    /// - Parameters:
+    ///   - name: what the tensors' names begin with.
+    ///   - width: of a row; the layers' where it is nil.
+    ///   - types: how many token types there are; nil for an architecture without.
+    ///   - projection: the layer's name, where there is one.
+    init(
+        _ config: ModelConfig, _ weights: inout WeightReader, name: String, width: Extent? = nil, types: Extent?,
+        projection: String? = nil
+    ) throws(InputError) {
+        let width = width ?? config.hidden
+        words = try weights.table("\(name).word_embeddings.weight", config.vocabulary, width)
+        let positions = try weights.table("\(name).position_embeddings.weight", config.positions, width)
+        let typeTable = try types.map { types throws(InputError) in
+            try weights.table("\(name).token_type_embeddings.weight", types, width)
+        }
+        places = try PositionTable(positions, types: typeTable, in: weights.arena)
+        norm = try weights.layerNorm("\(name).LayerNorm", width, epsilon: config.sizes.layerNormEpsilon)
+        self.projection = try projection.map { projection throws(InputError) in
+            try weights.linear(projection, from: width, to: config.hidden)
+        }
+    }
+
+    /// Where it is projected, [tokens, width]; nil else.
+    func makeScratch(_ space: ScratchSpace) throws(InputError) -> Activations? {
+        projection == nil ? nil : try space.activations(words.columns)
+    }
+
+    /// x [tokens, hidden]
+    func callAsFunction(_ batch: TokenBatch, scratch: Activations?, into x: Activations, _ ops: Ops) {
+        if let projection, let narrow = scratch?.prefix(x.rows) {
+            ops.embed(words, batch.ids, places, batch.positionIDs, norm, into: narrow)
+            ops.linear(narrow, projection, into: x)
+        } else {
+            ops.embed(words, batch.ids, places, batch.positionIDs, norm, into: x)
+        }
+    }
+}
