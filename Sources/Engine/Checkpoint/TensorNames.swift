@@ -17,7 +17,7 @@ struct TensorNames {
         "cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "predictions.", "sop_classifier.", "vocab_transform.",
         "vocab_layer_norm.", "vocab_projector.", "discriminator_predictions.", "generator_predictions.",
         "generator_lm_head.",
-        "qa_outputs.",
+        "qa_outputs.", "decoder.",
     ]
 
     /// - Parameter prefix: the architecture's.

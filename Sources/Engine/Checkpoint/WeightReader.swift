@@ -50,6 +50,12 @@ package struct WeightReader {
         unused = Set(checkpoint.tensors.keys)
     }
 
+    /// Of the activations that the layers handed out take.
+    var precision: Precision { format == .int8 ? .int8 : .f32 }
+
+    /// Operations on weights, once.
+    func prepare(_ body: (Ops) -> Void) throws(InputError) { try Team.runOnce(on: instructionSet, body) }
+
     package mutating func vector(_ name: String, _ count: Extent) throws(InputError) -> Vector {
         try Vector([try matrix(name, rows: nil, columns: count, .exact)], in: arena)
     }
@@ -84,6 +90,18 @@ package struct WeightReader {
         _ names: [String], from inputs: Extent, to outputs: Extent, hasBias: Bool = true
     ) throws(InputError) -> Linear {
         try linear(names, from: inputs, to: outputs, format, .matrix, hasBias: hasBias)
+    }
+
+    /// Some of the outputs of a layer that a checkpoint has as one, `outputs` in all.
+    mutating func linear(
+        _ name: String, rows: Range<Int>, from inputs: Extent, to outputs: Extent, hasBias: Bool
+    ) throws(InputError) -> Linear {
+        let weight = try matrix("\(name).weight", rows: outputs, columns: inputs, .matrix).rows(rows)
+        let bias =
+            hasBias
+            ? try Vector(try matrix("\(name).bias", rows: nil, columns: outputs, .exact), rows, in: arena)
+            : try Vector(zeros: rows.count, in: arena)
+        return try Linear([weight], bias: bias, format: format, on: instructionSet, in: arena)
     }
 
     /// The layer onto the labels: f32 also where the others are int8, for it is small and decides.

@@ -8,6 +8,8 @@ extension ModelConfig {
         case camembert = "CamembertForSequenceClassification"
         case electra = "ElectraForSequenceClassification"
         case mpnet = "MPNetForSequenceClassification"
+        case modernBert = "ModernBertForSequenceClassification"
+        case debertaV2 = "DebertaV2ForSequenceClassification"
         case albert = "AlbertForSequenceClassification"
 
         package var model: any SequenceClassifier.Type {
@@ -17,6 +19,8 @@ extension ModelConfig {
             case .distilBert: DistilBertForSequenceClassification.self
             case .electra: ElectraForSequenceClassification.self
             case .mpnet: MPNetForSequenceClassification.self
+            case .modernBert: ModernBertForSequenceClassification.self
+            case .debertaV2: DebertaV2ForSequenceClassification.self
             case .albert: AlbertForSequenceClassification.self
             }
         }
@@ -31,6 +35,8 @@ extension ModelConfig {
             case .camembert: "camembert"
             case .electra: "electra"
             case .mpnet: "mpnet"
+            case .modernBert: "modernbert"
+            case .debertaV2: "deberta-v2"
             case .albert: "albert"
             }
         }

@@ -2,19 +2,29 @@
 /// default, as in Transformers' class for it.
 package struct ConfigSettings: Sendable {
     let json: JSONValue
+    /// What the names of a section's settings are behind, for messages.
+    private let path: String
 
-    init(_ json: JSONValue) { self.json = json }
+    init(_ json: JSONValue, path: String = "") {
+        self.json = json
+        self.path = path
+    }
 
-    private subscript(name: String) -> JSONValue? { json[name].flatMap { $0.isNull ? nil : $0 } }
+    func has(_ name: String) -> Bool { self[name] != nil }
+
+    private subscript(name: String) -> JSONValue? {
+        guard let value = json[name], !value.isNull else { return Optional.none }
+        return value
+    }
 
     private static func written(_ value: JSONValue) -> String { String(decoding: value.serialized(), as: UTF8.self) }
 
-    private static func error(_ problem: String) -> InputError { InputError("config.json", problem) }
+    private func error(_ problem: String) -> InputError { InputError("config.json", path + problem) }
 
     func size(_ name: String, default standard: Int, maximum: Int, minimum: Int = 1) throws(InputError) -> Extent {
         guard let value = self[name] else { return Extent(standard, name) }
         guard let size = value.integer, minimum...maximum ~= size else {
-            throw Self.error("\(name) must be a whole number from \(minimum) to \(maximum), not \(Self.written(value))")
+            throw error("\(name) must be a whole number from \(minimum) to \(maximum), not \(Self.written(value))")
         }
         return Extent(size, name)
     }
@@ -23,7 +33,7 @@ package struct ConfigSettings: Sendable {
     func integer(_ name: String, in range: ClosedRange<Int>) throws(InputError) -> Int? {
         guard let value = self[name] else { return nil }
         guard let number = value.integer, range ~= number else {
-            throw Self.error(
+            throw error(
                 "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound), not \(Self.written(value))")
         }
         return number
@@ -32,7 +42,7 @@ package struct ConfigSettings: Sendable {
     func epsilon(_ name: String, default standard: Double) throws(InputError) -> Float {
         guard let value = self[name] else { return Float(standard) }
         guard let epsilon = value.double, epsilon > 0, epsilon < 1 else {
-            throw Self.error("\(name) must be a number between 0 and 1, not \(Self.written(value))")
+            throw error("\(name) must be a number between 0 and 1, not \(Self.written(value))")
         }
         return Float(epsilon)
     }
@@ -41,21 +51,21 @@ package struct ConfigSettings: Sendable {
     func positive(_ name: String, default standard: Double) throws(InputError) -> Double {
         guard let value = self[name] else { return standard }
         guard let number = value.double, number > 0, number.isFinite else {
-            throw Self.error("\(name) must be a number above 0, not \(Self.written(value))")
+            throw error("\(name) must be a number above 0, not \(Self.written(value))")
         }
         return number
     }
 
     func flag(_ name: String, default standard: Bool) throws(InputError) -> Bool {
         guard let value = self[name] else { return standard }
-        guard let flag = value.bool else { throw Self.error("\(name) must be true or false, not \(Self.written(value))") }
+        guard let flag = value.bool else { throw error("\(name) must be true or false, not \(Self.written(value))") }
         return flag
     }
 
     func activation(_ name: String, default standard: String) throws(InputError) -> Activation {
         let value = self[name] ?? .string(standard)
         guard let activation = value.string.flatMap(Activation.init(named:)) else {
-            throw Self.error(
+            throw error(
                 "\(name) \(Self.written(value)) is not supported; supported: \(Activation.names.joined(separator: ", "))")
         }
         return activation
@@ -64,7 +74,7 @@ package struct ConfigSettings: Sendable {
     func text(_ name: String, oneOf allowed: [String], default standard: String) throws(InputError) -> String {
         guard let value = self[name] else { return standard }
         guard let found = value.string, allowed.contains(found) else {
-            throw Self.error(
+            throw error(
                 "\(name) \(Self.written(value)) is not supported; supported: \(allowed.joined(separator: ", "))")
         }
         return found
@@ -73,22 +83,29 @@ package struct ConfigSettings: Sendable {
     func strings(_ name: String) throws(InputError) -> [String]? {
         guard let value = self[name] else { return nil }
         guard let values = value.array, values.allSatisfy({ $0.string != nil }) else {
-            throw Self.error("\(name) must be a list of names, not \(Self.written(value))")
+            throw error("\(name) must be a list of names, not \(Self.written(value))")
         }
         return values.compactMap(\.string)
+    }
+
+    /// A list, or names with | between them, in lower case; none where the setting is missing.
+    func names(_ name: String) throws(InputError) -> [String] {
+        guard let value = self[name] else { return [] }
+        guard let text = value.string else { return try strings(name)!.map { $0.lowercased() } }
+        return text.lowercased().split(separator: "|").map { $0.filter { $0 != " " } }
     }
 
     /// The settings under `name`.
     func section(_ name: String) throws(InputError) -> ConfigSettings? {
         guard let value = self[name] else { return nil }
-        guard value.object != nil else { throw Self.error("\(name) must be an object, not \(Self.written(value))") }
-        return ConfigSettings(value)
+        guard value.object != nil else { throw error("\(name) must be an object, not \(Self.written(value))") }
+        return ConfigSettings(value, path: "\(path)\(name).")
     }
 
     /// Refuses flags that make another model of it.
     func requireFalse(_ names: String..., because reason: String) throws(InputError) {
         for name in names where json[name]?.bool == true {
-            throw Self.error("\(name) true is not supported; \(reason)")
+            throw error("\(name) true is not supported; \(reason)")
         }
     }
 }

@@ -20,7 +20,8 @@ package struct Embeddings: Sendable {
         let typeTable = try types.map { types throws(InputError) in
             try weights.table("\(name).token_type_embeddings.weight", types, width)
         }
-        places = try PositionTable(positions, types: typeTable, in: weights.arena)
+        places = try PositionTable(
+            positions, types: typeTable, count: config.positions.value, columns: width.value, in: weights.arena)
         norm = try weights.layerNorm("\(name).LayerNorm", width, epsilon: config.sizes.layerNormEpsilon)
         self.projection = try projection.map { projection throws(InputError) in
             try weights.linear(projection, from: width, to: config.hidden)

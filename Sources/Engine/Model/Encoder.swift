@@ -75,14 +75,26 @@ package struct Encoder: Sendable {
 
     /// The classification tokens' hidden states, [sequences, hidden].
     package func callAsFunction(_ batch: TokenBatch, scratch: EncoderScratch, _ ops: Ops) -> Activations {
-        let tokens = batch.ids.count
-        let qkv = scratch.queryKeyValue.prefix(tokens)
+        let x = scratch.x.prefix(batch.ids.count)
+        embeddings(batch, scratch: scratch.narrow, into: x, ops)
+        return Self.run(layers, x, activation, batch, scratch, ops) { _, inputs, attended in
+            ops.attention(
+                inputs, batch.sequences, heads: heads, bias: bias, scratch: scratch.attention, into: attended)
+        }
+    }
+
+    /// From the embedded tokens x, [tokens, hidden], through the layers, the last of which is for classification tokens alone.
+    ///
+    /// - Parameter attention: of the layer with that number; writes its last argument.
+    static func run(
+        _ layers: [Layer], _ x: Activations, _ activation: Activation, _ batch: TokenBatch, _ scratch: EncoderScratch,
+        _ ops: Ops, attention: (Int, Ops.AttentionInputs, Activations) -> Void
+    ) -> Activations {
+        let qkv = scratch.queryKeyValue.prefix(x.rows)
         let hidden = qkv.columns / 3
         let (query, key, value) = (0..<hidden, hidden..<2 * hidden, 2 * hidden..<3 * hidden)
-        var x = scratch.x.prefix(tokens)
-        embeddings(batch, scratch: scratch.narrow, into: x, ops)
-
-        for layer in layers {
+        var x = x
+        for (index, layer) in layers.enumerated() {
             var queries = Ops.Queries.all
             var q = qkv.columns(query)
             switch layer.projection {
@@ -97,9 +109,8 @@ package struct Encoder: Sendable {
             let attended = scratch.attended.prefix(x.rows)
             let projected = scratch.projected.prefix(x.rows)
             let wide = scratch.wide.prefix(x.rows)
-            ops.attention(
-                q: q, queries, k: qkv.columns(key), v: qkv.columns(value), sequences: batch.sequences, heads: heads,
-                bias: bias, scratch: scratch.attention, into: attended)
+            let inputs = Ops.AttentionInputs(q: q, queries: queries, k: qkv.columns(key), v: qkv.columns(value))
+            attention(index, inputs, attended)
             ops.linear(attended, layer.attentionOutput, plus: x.values, into: projected)
             ops.layerNorm(projected, layer.attentionNorm, into: x)
 

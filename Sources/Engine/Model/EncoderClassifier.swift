@@ -32,11 +32,13 @@ struct SizeDefaults {
     var intermediate = ("intermediate_size", 3072)
     var layers = ("num_hidden_layers", 12)
     var heads = ("num_attention_heads", 12)
+    /// Other names that a class takes for some of these.
+    var aliases: [String: String] = [:]
     var vocabulary = 30_522
     var positions = 512
     var activation = ("hidden_act", "gelu")
-    /// nil for a class that does not read one: its epsilon is 1e-12.
-    var epsilon: String? = "layer_norm_eps"
+    /// The name is nil for a class that does not read one.
+    var epsilon: (name: String?, standard: Double) = ("layer_norm_eps", 1e-12)
     var padID = 0
 
     static let bert = SizeDefaults()
@@ -47,7 +49,8 @@ struct SizeDefaults {
         hidden: ("hidden_size", 256), intermediate: ("intermediate_size", 1024), heads: ("num_attention_heads", 4))
     static let distilBert = SizeDefaults(
         hidden: ("dim", 768), intermediate: ("hidden_dim", 3072), layers: ("n_layers", 6), heads: ("n_heads", 12),
-        activation: ("activation", "gelu"), epsilon: nil)
+        aliases: ["dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads"],
+        activation: ("activation", "gelu"), epsilon: (nil, 1e-12))
     static let albert = SizeDefaults(
         hidden: ("hidden_size", 4096), intermediate: ("intermediate_size", 16_384), heads: ("num_attention_heads", 64),
         vocabulary: 30_000, activation: ("hidden_act", "gelu_new"))
@@ -56,7 +59,9 @@ struct SizeDefaults {
 extension ModelConfig.Sizes {
     init(_ settings: ConfigSettings, _ defaults: SizeDefaults) throws(InputError) {
         func size(_ setting: (name: String, standard: Int), maximum: Int) throws(InputError) -> Extent {
-            try settings.size(setting.name, default: setting.standard, maximum: maximum)
+            let alias =
+                settings.has(setting.name) ? nil : defaults.aliases[setting.name].flatMap { settings.has($0) ? $0 : nil }
+            return try settings.size(alias ?? setting.name, default: setting.standard, maximum: maximum)
         }
         layers = try size(defaults.layers, maximum: ModelConfig.maximumLayers).value
         heads = try size(defaults.heads, maximum: ModelConfig.maximumWidth)
@@ -65,7 +70,11 @@ extension ModelConfig.Sizes {
         vocabulary = try size(("vocab_size", defaults.vocabulary), maximum: ModelConfig.maximumVocabulary)
         positions = try size(("max_position_embeddings", defaults.positions), maximum: ModelConfig.maximumPositions)
         layerNormEpsilon =
-            if let name = defaults.epsilon { try settings.epsilon(name, default: 1e-12) } else { 1e-12 }
+            if let name = defaults.epsilon.name {
+                try settings.epsilon(name, default: defaults.epsilon.standard)
+            } else {
+                Float(defaults.epsilon.standard)
+            }
         activation = try settings.activation(defaults.activation.0, default: defaults.activation.1)
         padID = try settings.integer("pad_token_id", in: 0...vocabulary.value - 1) ?? defaults.padID
         // Older BERTs could be trained with relative ones.

@@ -43,7 +43,7 @@ package struct ModelConfig: Sendable {
 
     /// Beyond these no model is meant; within them, products fit an Int and scratch fits a machine.
     static let maximumWidth = 1 << 14
-    static let maximumPositions = 1 << 13
+    static let maximumPositions = 1 << 14
     static let maximumLayers = 1024
     private static let maximumLabels = 4096
     static let maximumVocabulary = 1 << 24
@@ -76,9 +76,12 @@ package struct ModelConfig: Sendable {
             // As Transformers' pipeline: a softmax of one label would always be 1.
             default: labels.count == 1 ? .sigmoid : .softmax
             }
-        textPreparation = try json["text_preparation"].flatMap { $0.isNull ? nil : $0 }.map { value throws(InputError) in
-            try TextPreparation(named: value.string ?? "", by: "config.json (text_preparation)")
-        }
+        textPreparation =
+            if let value = json["text_preparation"], !value.isNull {
+                try TextPreparation(named: value.string ?? "", by: "config.json (text_preparation)")
+            } else {
+                nil
+            }
         isQuantized = try Self.isQuantized(json)
         let classes = json["architectures"]?.array?.compactMap(\.string) ?? []
         headlessClass = classes.first { !$0.hasSuffix("ForSequenceClassification") }

@@ -60,7 +60,10 @@ package struct Linear: @unchecked Sendable {
         for part in parts { part.discard() }
     }
 
-    var panels: Int { (outputs + Self.panel - 1) / Self.panel }
+    var panels: Int { Self.panels(outputs) }
+
+    /// How many panels `outputs` take.
+    static func panels(_ outputs: Int) -> Int { (outputs + panel - 1) / panel }
 
     func int8Panel(_ index: Int) -> apus_panel_s8 {
         apus_panel_s8(

@@ -16,8 +16,8 @@ package struct LayerNorm: Sendable {
 /// One thread's hands in a forward pass. All threads of the team call the same operations in the same order; each operation
 /// checks its shapes, takes its share of the pieces, and returns when all of them are done.
 package struct Ops {
-    private let kernels: UnsafePointer<apus_kernels>
-    private let thread: UnsafeMutablePointer<apus_thread>
+    let kernels: UnsafePointer<apus_kernels>
+    let thread: UnsafeMutablePointer<apus_thread>
 
     init(kernels: UnsafePointer<apus_kernels>, thread: UnsafeMutablePointer<apus_thread>) {
         self.kernels = kernels
@@ -51,7 +51,7 @@ package struct Ops {
         }
     }
 
-    private func kernel(_ activation: Activation) -> @convention(c) (UnsafeMutablePointer<Float>?, Int) -> Void {
+    func kernel(_ activation: Activation) -> @convention(c) (UnsafeMutablePointer<Float>?, Int) -> Void {
         switch activation {
         case .gelu: kernels.pointee.gelu_f32
         case .geluTanh: kernels.pointee.gelu_tanh_f32
@@ -135,31 +135,45 @@ package struct Ops {
         }
     }
 
-    private func quantize(_ x: Matrix, _ rows: Range<Int>, into quantized: QuantizedRows) {
+    func quantize(_ x: Matrix, _ rows: Range<Int>, into quantized: QuantizedRows) {
         var out = quantized.kernelRows(from: rows.lowerBound)
         kernels.pointee.quantize_u8(x.base + rows.lowerBound * x.stride, x.stride, rows.count, x.columns, &out)
     }
 
-    /// out[i] = norm(words[ids[i]] + places[positionIDs[i]])
+    /// out[i] = norm(words[ids[i]] + places[positionIDs[i]]); nothing is added where there are no places, and nothing normalized
+    /// where there is no norm.
     package func embed(
-        _ words: EmbeddingTable, _ ids: [Int], _ places: PositionTable, _ positionIDs: [Int], _ norm: LayerNorm,
+        _ words: EmbeddingTable, _ ids: [Int], _ places: PositionTable?, _ positionIDs: [Int], _ norm: LayerNorm?,
         into out: Activations
     ) {
         let columns = out.values.columns
-        precondition(words.columns == columns && places.matrix.columns == columns && out.values.isDense)
+        precondition(words.columns == columns && out.values.isDense)
+        precondition(places.map { $0.matrix.columns == columns } ?? true)
         precondition(ids.count == out.rows && positionIDs.count == out.rows)
         share(out.rows) { rows in
             for row in rows {
                 let sum = out.values.base + row * columns
                 words.matrix.read(row: ids[row], into: sum)
-                let addend = places.matrix.row(positionIDs[row])
+                guard let addend = places?.matrix.row(positionIDs[row]) else { continue }
                 for column in 0..<columns { sum[column] += addend[column] }
             }
-            normalize(out.values, rows, norm, into: out)
+            if let norm {
+                normalize(out.values, rows, norm, into: out)
+            } else if let quantized = out.quantized {
+                quantize(out.values, rows, into: quantized)
+            }
         }
     }
 
-    /// out[i] = x[rows[i].lowerBound]
+    /// out[i] = x[sequences[i].lowerBound]
+    package func gatherFirst(_ x: Matrix, of sequences: [Range<Int>], into out: Matrix) {
+        precondition(out.rows == sequences.count && out.columns == x.columns)
+        share(out.rows) { rows in
+            for row in rows { out.setRow(row, to: x.row(sequences[row].lowerBound)) }
+        }
+    }
+
+    /// The same, for products.
     package func gatherFirst(_ x: Matrix, of sequences: [Range<Int>], into out: Activations) {
         precondition(out.rows == sequences.count && out.values.columns == x.columns)
         share(out.rows) { rows in
@@ -171,64 +185,9 @@ package struct Ops {
         }
     }
 
-    /// Which rows of q a sequence has.
-    package enum Queries {
-        /// Those of its tokens.
-        case all
-        /// One row a sequence, in order.
-        case first
-    }
-
-    /// From so many keys on, int8 attention is faster than f32 with its conversions and panels of 64.
-    private static let int8Keys = 64
-
-    /// Multi-head attention within each sequence: q, out [queries, hidden], k, v [tokens, hidden]; scratch: a row for each
-    /// thread of `attentionScratch`. Products in int8 where those of `out` are and the sequence is long; that depends on the
-    /// sequence alone, so its result does not depend on the batch.
-    package func attention(
-        q: Matrix, _ queries: Queries, k: Matrix, v: Matrix, sequences: [Range<Int>], heads: Int, bias: DistanceBias? = nil,
-        scratch: Matrix, into out: Activations
-    ) {
-        let hidden = q.columns
-        let headSize = hidden / heads
-        let result = out.values
-        precondition(headSize * heads == hidden && k.columns == hidden && v.columns == hidden && result.columns == hidden)
-        precondition(k.rows == v.rows && k.stride == v.stride && q.rows == result.rows)
-        let workspace = scratch.row(thread.pointee.index)
-        let scale = 1 / Float(headSize).squareRoot()
-        share(sequences.count * heads) { pieces in
-            for piece in pieces {
-                let (sequence, head) = (piece / heads, piece % heads)
-                let column = head * headSize
-                let keys = sequences[sequence]
-                let rows = queries == .all ? keys : sequence..<sequence + 1
-                precondition(rows.upperBound <= q.rows && keys.upperBound <= k.rows && !keys.isEmpty)
-                let isInt8 = out.quantized != nil && keys.count >= Self.int8Keys
-                let need = isInt8 ? kernels.pointee.attention_u8s8_scratch! : kernels.pointee.attention_f32_scratch!
-                precondition(need(keys.count, headSize) <= workspace.count)
-                let kernel = isInt8 ? kernels.pointee.attention_u8s8! : kernels.pointee.attention_f32!
-                func attend(_ bias: UnsafePointer<apus_score_bias>?) {
-                    kernel(
-                        q.base + rows.lowerBound * q.stride + column, q.stride, rows.count,
-                        k.base + keys.lowerBound * k.stride + column, v.base + keys.lowerBound * v.stride + column, k.stride,
-                        keys.count, headSize, scale, bias, UnsafeMutablePointer(mutating: workspace.baseAddress),
-                        result.base + rows.lowerBound * result.stride + column, result.stride)
-                }
-                if let bias {
-                    var values = bias.head(head, tokens: keys.count)
-                    attend(&values)
-                } else {
-                    attend(nil)
-                }
-            }
-        }
-        guard let quantized = out.quantized else { return }
-        share(out.rows) { quantize(result, $0, into: quantized) }
-    }
-
     /// Hands out 0..<total among the threads, and waits until all is done.
     @inline(__always)
-    private func share(_ total: Int, _ body: (Range<Int>) -> Void) {
+    func share(_ total: Int, _ body: (Range<Int>) -> Void) {
         var first = 0
         var last = 0
         while apus_thread_take(thread, total, &first, &last) != 0 { body(first..<last) }

@@ -12,6 +12,16 @@ package struct Vector: @unchecked Sendable {
         base = UnsafePointer(try arena.allocate(Float.self, (count + panel - 1) / panel * panel))
     }
 
+    /// Some of a single row's numbers.
+    init(_ row: StoredMatrix, _ range: Range<Int>, in arena: Arena) throws(InputError) {
+        precondition(row.rows == 1)
+        count = range.count
+        let panel = Int(APUS_PANEL)
+        let values = try arena.allocate(Float.self, (count + panel - 1) / panel * panel)
+        for (index, number) in row.floats()[range].enumerated() { values[index] = number }
+        base = UnsafePointer(values)
+    }
+
     /// `parts` one behind the other, each a single row.
     init(_ parts: [StoredMatrix], in arena: Arena) throws(InputError) {
         precondition(parts.allSatisfy { $0.rows == 1 })
@@ -42,41 +52,62 @@ package struct PositionTable: @unchecked Sendable {
     /// A text and its pair have two types, whatever else a checkpoint may bring.
     private static let maximumTypes = 2
 
-    /// - Parameter types: nil where there are none.
-    package init(_ positions: EmbeddingTable, types: EmbeddingTable?, in arena: Arena) throws(InputError) {
-        precondition(types.map { $0.columns == positions.columns } ?? true)
+    /// - Parameters:
+    ///   - positions: nil where a token's position adds nothing.
+    ///   - types: nil where there are none.
+    package init(
+        _ positions: EmbeddingTable?, types: EmbeddingTable?, count: Int, columns: Int, in arena: Arena
+    ) throws(InputError) {
+        precondition([positions, types].allSatisfy { $0.map { $0.columns == columns } ?? true })
+        precondition(positions.map { $0.rows == count } ?? true)
         let typeCount = types.map { min($0.rows, Self.maximumTypes) } ?? 1
-        matrix = try Matrix(arena, typeCount * positions.rows, positions.columns)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: matrix.columns) { addend in
+        matrix = try Matrix(arena, typeCount * count, columns)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { addend in
             for type in 0..<typeCount {
                 types?.matrix.read(row: type, into: addend.baseAddress!)
-                for row in 0..<positions.rows {
-                    let sum = matrix.base + (type * positions.rows + row) * matrix.stride
-                    positions.matrix.read(row: row, into: sum)
+                for row in 0..<count {
+                    let sum = matrix.base + (type * count + row) * matrix.stride
+                    positions?.matrix.read(row: row, into: sum)
                     guard types != nil else { continue }
-                    for column in 0..<matrix.columns { sum[column] += addend[column] }
+                    for column in 0..<columns { sum[column] += addend[column] }
                 }
             }
         }
-        positions.matrix.discard()
+        positions?.matrix.discard()
     }
 }
 
 /// What is added to attention scores by how far the key is from the query, in rows of a head each; one row for all heads where
 /// there is only one. In an arena.
 package struct DistanceBias: @unchecked Sendable {
+    /// Keys that are further from their query are hidden; nil where none are.
+    let window: Int?
     /// [rows, 2 · tokens − 1], distance 0 in the middle.
     private let matrix: Matrix
     private let tokens: Int
 
     /// - Parameters:
     ///   - tokens: the most of one text.
-    ///   - value: of a row and a distance key − query; −∞ hides the key. That of distance 0 is finite.
+    ///   - value: finite, of a row and a distance key − query.
     package init(
         rows: Int, tokens: Int, in arena: Arena, _ value: (_ row: Int, _ distance: Int) -> Float
     ) throws(InputError) {
+        try self.init(rows: rows, tokens: tokens, window: nil, in: arena, value)
+    }
+
+    /// Nothing within the window, −∞ outside.
+    package init(window: Int, tokens: Int, in arena: Arena) throws(InputError) {
+        try self.init(rows: 1, tokens: tokens, window: window, in: arena) { _, distance in
+            abs(distance) <= window ? 0 : -.infinity
+        }
+    }
+
+    private init(
+        rows: Int, tokens: Int, window: Int?, in arena: Arena, _ value: (_ row: Int, _ distance: Int) -> Float
+    ) throws(InputError) {
         matrix = try Matrix(arena, rows, 2 * tokens - 1)
         self.tokens = tokens
+        self.window = window
         for row in 0..<rows {
             for distance in 1 - tokens..<tokens {
                 matrix.base[row * matrix.stride + tokens - 1 + distance] = value(row, distance)
@@ -84,9 +115,10 @@ package struct DistanceBias: @unchecked Sendable {
         }
     }
 
-    /// For a sequence's queries, from the first one on.
-    func head(_ index: Int, tokens count: Int) -> apus_score_bias {
-        precondition(count <= tokens)
-        return apus_score_bias(values: matrix.row(matrix.rows == 1 ? 0 : index).baseAddress! + tokens - 1, stride: -1)
+    /// For the queries from `query` on and the keys from `key` on, of a sequence of `count` tokens.
+    func values(head: Int, query: Int, key: Int, tokens count: Int) -> apus_score_bias {
+        precondition(count <= tokens && 0..<count ~= query && 0..<count ~= key)
+        let row = matrix.row(matrix.rows == 1 ? 0 : head).baseAddress!
+        return apus_score_bias(values: row + tokens - 1 + key - query, stride: -1)
     }
 }

@@ -18,6 +18,19 @@ package struct StoredMatrix {
         self.columns = columns
     }
 
+    /// Some of the rows.
+    func rows(_ range: Range<Int>) -> StoredMatrix {
+        func part(_ tensor: StoredTensor, _ rowBytes: Int) -> StoredTensor {
+            let bytes = tensor.bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes]
+            let shape = [range.count] + tensor.shape.dropFirst()
+            return StoredTensor(
+                type: tensor.type, shape: shape, bytes: UnsafeRawBufferPointer(rebasing: bytes), file: tensor.file)
+        }
+        return StoredMatrix(
+            part(tensor, columns * tensor.type.width), scales: scales.map { part($0, $0.type.width) }, rows: range.count,
+            columns: columns)
+    }
+
     /// Row `row` in f32.
     func read(row: Int, into out: UnsafeMutablePointer<Float>) {
         precondition(row >= 0 && row < rows)

@@ -72,3 +72,19 @@ package final class Team: @unchecked Sendable {
         }
     }
 }
+
+extension Team {
+    /// Operations on one thread, before there are passes.
+    static func runOnce(on instructionSet: InstructionSet, _ body: (Ops) -> Void) throws(InputError) {
+        let team = try Team(instructionSet, threads: 1, in: Arena())
+        withoutActuallyEscaping(body) { team.run(Body(run: $0)) }
+    }
+
+    private final class Body: TeamTask {
+        private let body: (Ops) -> Void
+
+        init(run body: @escaping (Ops) -> Void) { self.body = body }
+
+        func run(_ ops: Ops) { body(ops) }
+    }
+}

@@ -1,5 +1,3 @@
-import Foundation
-
 /// MPNet (Song et al. 2020): BERT's layers without token types, with T5's bias of the scores by distance, one for all layers;
 /// RoBERTa's positions and head.
 package struct MPNetForSequenceClassification: EncoderClassifier {
@@ -12,8 +10,10 @@ package struct MPNetForSequenceClassification: EncoderClassifier {
         try .init(settings, .mpnet)
     }
 
-    /// Transformers computes with these whatever config.json says.
-    private static let (buckets, maximumDistance) = (32, 128)
+    /// Of so many buckets (T5's, Raffel et al. 2020), whatever config.json says: half of them for each direction; of these half
+    /// for one distance each, the others ever wider up to 128. Here is where each of these begins.
+    private static let buckets = 32
+    private static let wideBuckets = [8, 12, 16, 23, 32, 46, 64, 91]
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
         let embeddings = try Embeddings(config, &weights, name: "mpnet.embeddings", types: nil)
@@ -37,18 +37,11 @@ package struct MPNetForSequenceClassification: EncoderClassifier {
             config, &weights, dense: "classifier.dense", .tanh, projection: "classifier.out_proj")
     }
 
-    /// The bucket of a key's distance from its query (T5's, Raffel et al. 2020): half of them for each direction; of these half
-    /// for one distance each, the others ever wider, in Transformers' f32 arithmetic.
+    /// The bucket of a key's distance from its query.
     private static func bucket(_ distance: Int) -> Int {
-        let half = buckets / 2
-        let (exact, magnitude) = (half / 2, abs(distance))
-        var bucket = magnitude
-        if magnitude >= exact {
-            let scale = Float(log(Double(maximumDistance) / Double(exact)))
-            let steps = logf(Float(magnitude) / Float(exact)) / scale * Float(half - exact)
-            bucket = min(exact + Int(steps), half - 1)
-        }
-        return bucket + (distance > 0 ? half : 0)
+        let magnitude = abs(distance)
+        let bucket = magnitude < wideBuckets[0] ? magnitude : wideBuckets[0] - 1 + wideBuckets.count { $0 <= magnitude }
+        return bucket + (distance > 0 ? buckets / 2 : 0)
     }
 
     package static func ignores(_ tensor: String) -> Bool { tensor.hasPrefix("mpnet.pooler.") }

@@ -1,4 +1,4 @@
-/// exp and log in plain double arithmetic: C libraries differ in the last bits, and one library between CPUs.
+/// exp, log, sine and cosine in plain double arithmetic: C libraries differ in the last bits, and one library between CPUs.
 package enum ReproducibleMath {
     // ln 2 = high + low; high has 33 bits, so that its product with an exponent is exact (as in fdlibm).
     private static let ln2High = 6.93147180369123816490e-01
@@ -41,5 +41,32 @@ package enum ReproducibleMath {
         sum = sum * square + 1 / 3
         sum = sum * square + 1
         return exponent * ln2High + (exponent * ln2Low + 2 * s * sum)
+    }
+
+    // π/2 = high + low; high has 33 bits (as in fdlibm).
+    private static let halfPiHigh = 1.57079632673412561417
+    private static let halfPiLow = 6.07710050650619224932e-11
+
+    /// sin x and cos x, within 1e-14, for |x| below a million.
+    package static func sineAndCosine(_ x: Double) -> (sine: Double, cosine: Double) {
+        let quarter = (x / (halfPiHigh + halfPiLow)).rounded()
+        let r = x - quarter * halfPiHigh - quarter * halfPiLow  // |r| ≤ π/4: terms past the sixteenth are below 1e-16
+        let square = r * r
+        var sine = 1 / 1_307_674_368_000 as Double
+        for divisor in [6_227_020_800, 39_916_800, 362_880, 5040, 120, 6] as [Double] {
+            sine = 1 / divisor - sine * square
+        }
+        sine = r - r * square * sine
+        var cosine = 1 / 20_922_789_888_000 as Double
+        for divisor in [87_178_291_200, 479_001_600, 3_628_800, 40320, 720, 24, 2] as [Double] {
+            cosine = 1 / divisor - cosine * square
+        }
+        cosine = 1 - square * cosine
+        switch Int(quarter) & 3 {
+        case 0: return (sine, cosine)
+        case 1: return (cosine, -sine)
+        case 2: return (-sine, -cosine)
+        default: return (-cosine, sine)
+        }
     }
 }
