@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from transformers import (AttentionInterface, AutoModelForSequenceClassification, AutoTokenizer, BertConfig,
-                          BertForSequenceClassification, PreTrainedConfig, PreTrainedModel, RobertaConfig,
-                          RobertaForSequenceClassification)
+from transformers import (AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModelForSequenceClassification,
+                          AutoTokenizer, BertConfig, BertTokenizer, PreTrainedConfig, PreTrainedModel, RobertaConfig)
+from transformers.masking_utils import eager_mask
 
 import int8_checkpoint
 from reference_tokenizers import ROBERTA_SPECIAL_TOKENS
@@ -21,7 +21,7 @@ from reference_tokenizers import ROBERTA_SPECIAL_TOKENS
 LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 64]
 LABELS = {2: ["negative", "positive"], 3: ["negative", "neutral", "positive"]}
 TEXTS = ["good", "I love it, but not the end.", "@user: the BAD news... http", "na\u00efve 😀 no"]
-PAD = {"roberta": 1, "bert": 0}
+SHORT = LENGTHS[:-1]  # for architectures whose attention Transformers does not let anybody replace
 INT8_KEYS = 64  # Ops.int8Keys: from so many on, attention is int8 too
 
 
@@ -34,6 +34,8 @@ class Case:
     pickle: Callable[[PreTrainedModel], dict[str, torch.Tensor]] | None = None  # makes what pytorch_model.bin holds
     last_input: list[int] | None = None
     is_int8: bool = False  # stored as Apus' int8 checkpoint
+    seed: int | None = None  # another one than its number, where with that a number is so near the middle of two levels
+    # that PyTorch's sums round it to one and Apus' to the other
     notes: list[str] = field(default_factory=list)
 
 
@@ -45,6 +47,13 @@ def roberta_config(labels: int, **shape: int) -> RobertaConfig:
 def bert_config(labels: int, **shape: int) -> BertConfig:
     return BertConfig(**{"vocab_size": 200, "max_position_embeddings": 512} | shape, pad_token_id=0,
                       **label_maps(labels))
+
+
+def small_config(model_type: str, labels: int = 3, **settings: object) -> PreTrainedConfig:
+    """Of any architecture, with BERT's tokens; the sizes by the names that most classes have."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+             "max_position_embeddings": 66, "vocab_size": 120, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    return AutoConfig.for_model(model_type, **sizes | settings, **label_maps(labels))
 
 
 def label_maps(count: int) -> dict:
@@ -87,6 +96,24 @@ def cases() -> list[Case]:
         Case("roberta-int8",
              roberta_config(3, hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50),
              LENGTHS, is_int8=True, notes=["An int8 checkpoint; logits are of its weights as float32."]),
+        Case("distilbert-tiny",
+             small_config("distilbert", dim=36, n_heads=3, n_layers=2, hidden_dim=50, activation="relu"), LENGTHS),
+        Case("electra-tiny", small_config("electra", embedding_size=20, hidden_act="gelu_new"), LENGTHS),
+        Case("mpnet-tiny", small_config("mpnet", labels=2, hidden_act="silu"), SHORT),
+        Case("albert-tiny",
+             small_config("albert", embedding_size=16, num_hidden_layers=3, num_hidden_groups=2, inner_group_num=2),
+             SHORT, seed=23),
+        Case("modernbert-tiny",
+             small_config("modernbert", num_hidden_layers=4, local_attention=12, cls_token_id=2, sep_token_id=3), SHORT),
+        Case("modernbert-mean",
+             small_config("modernbert", num_hidden_layers=2, classifier_pooling="mean", norm_bias=True, mlp_bias=True,
+                          attention_bias=True, classifier_bias=True, cls_token_id=2, sep_token_id=3), LENGTHS),
+        Case("deberta-tiny",
+             small_config("deberta-v2", relative_attention=True, position_buckets=12, norm_rel_ebd="layer_norm",
+                          share_att_key=True, pos_att_type=["p2c", "c2p"], position_biased_input=False), SHORT, seed=22),
+        Case("deberta-own-keys",
+             small_config("deberta-v2", labels=2, relative_attention=True, pos_att_type=["c2p"], type_vocab_size=2,
+                          embedding_size=20), SHORT),
     ]
 
 
@@ -94,11 +121,9 @@ def cases() -> list[Case]:
 def random_model(config: PreTrainedConfig, seed: int, matrix: float, bias: float, norm: float) -> PreTrainedModel:
     """Weights of the given standard deviations (a norm's around 1), so that an error in any of them shows."""
     torch.manual_seed(seed)
-    classes = {"roberta": RobertaForSequenceClassification, "bert": BertForSequenceClassification}
-    config._attn_implementation = "eager"
-    model = classes[config.model_type](config).eval()
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager").eval()
     for name, parameter in model.named_parameters():
-        if name.endswith("LayerNorm.weight"):
+        if parameter.ndim == 1 and name.endswith(".weight"):
             parameter.normal_(1, norm)
         else:
             parameter.normal_(0, bias if parameter.ndim == 1 else matrix)
@@ -128,14 +153,16 @@ class Int8Linear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         levels, step = levels_by_token(x)
-        return (levels @ self.weight.T).float() * step * self.scale.T + self.bias
+        product = (levels @ self.weight.T).float() * step * self.scale.T
+        return product if self.bias is None else product + self.bias
 
 
-def int8_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: object,
-                   scaling: float, **_: object) -> tuple[torch.Tensor, None]:
+def int8_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+                   mask: torch.Tensor | None, scaling: float, **_: object) -> tuple[torch.Tensor, None]:
     """Apus' int8 attention, simulated; f32 under INT8_KEYS keys. All are [1, heads, tokens, head]."""
     if key.shape[2] < INT8_KEYS:
-        weights = torch.softmax(query @ key.transpose(2, 3) * scaling, dim=-1)
+        scores = query @ key.transpose(2, 3) * scaling
+        weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
         return (weights @ value).transpose(1, 2).contiguous(), None
     levels, step = levels_by_token(query)
     key_step = key.abs().amax(dim=3, keepdim=True) / 127
@@ -158,7 +185,9 @@ def levels_by_token(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
     """The model with each matrix product in int8, but the last one, onto the labels."""
     AttentionInterface.register("apus_int8", int8_attention)
-    model.set_attn_implementation("apus_int8")
+    AttentionMaskInterface.register("apus_int8", eager_mask)
+    if model.config.model_type not in ("mpnet", "deberta-v2"):
+        model.set_attn_implementation("apus_int8")
     for name, module in list(model.named_modules()):
         if isinstance(module, torch.nn.Linear) and name not in ("classifier", "classifier.out_proj"):
             model.set_submodule(name, Int8Linear(module))
@@ -167,6 +196,7 @@ def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
 
 def write_case(case: Case, directory: Path, seed: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
+    seed = case.seed or seed
     model = random_model(case.config, seed, matrix=0.2, bias=0.2, norm=0.2).to(case.dtype)
     if case.is_int8:
         tensors = int8_checkpoint.quantize({name: value.numpy() for name, value in model.state_dict().items()})
@@ -175,10 +205,14 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
     if case.pickle:
         (directory / "model.safetensors").unlink()
         torch.save(case.pickle(model), directory / "pytorch_model.bin")
-    if case.config.model_type == "bert":
-        write_tiny_bert_tokenizer(directory, case.config.vocab_size)
-    else:
+    if case.config.model_type == "roberta":
         write_tiny_roberta_tokenizer(directory, case.config.vocab_size)
+    else:
+        write_tiny_bert_tokenizer(directory, case.config.vocab_size)
+    if case.config.model_type not in ("roberta", "bert"):
+        # The class says how the older files would be read; these have the newer one.
+        BertTokenizer.from_pretrained(directory).save_pretrained(directory)
+        (directory / "vocab.txt").unlink(missing_ok=True)
 
     loaded = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32,
                                                                 attn_implementation="eager").eval()
@@ -199,7 +233,7 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
 
 def random_ids(length: int, config: PreTrainedConfig, generator: random.Random) -> list[int]:
     """Any ids but the padding's, which would change RoBERTa's positions."""
-    allowed = [i for i in range(config.vocab_size) if i != PAD[config.model_type]]
+    allowed = [i for i in range(config.vocab_size) if i != config.pad_token_id]
     return [generator.choice(allowed) for _ in range(length)]
 
 

@@ -7,7 +7,10 @@ enum Fixtures {
     static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
         .path
 
-    static let models = ["roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8"]
+    static let models = [
+        "roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8", "distilbert-tiny",
+        "electra-tiny", "mpnet-tiny", "albert-tiny", "modernbert-tiny", "modernbert-mean", "deberta-tiny", "deberta-own-keys",
+    ]
 
     static func model(_ name: String) -> String { "\(directory)/models/\(name)" }
 

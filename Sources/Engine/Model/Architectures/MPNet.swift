@@ -46,5 +46,5 @@ package struct MPNetForSequenceClassification: EncoderClassifier {
 
     package static func ignores(_ tensor: String) -> Bool { tensor.hasPrefix("mpnet.pooler.") }
 
-    package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .afterPadding(padID: config.sizes.padID) }
+    package static func positions(_ config: ModelConfig) -> TokenBatch.Positions { .afterPadding(padID: 1) }
 }
