@@ -1,0 +1,181 @@
+"""Each architecture, as Transformers makes and saves it, gives the logits that Transformers gives: in f32; near them in int8,
+the same whether the weights were quantized before or while loading; and the same bits without vector instructions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.numpy import load_file
+from transformers import AutoTokenizer
+
+from checkpoint_forms import edit_config, pretraining_tensors
+from checkpoints import copy_model, int8_checkpoint, read_state, write_state
+from classifiers import CONFIGS, LABELS, NAMES, TEXTS, make_model, save, transformers_logits
+from labelled import predictions
+
+# Beside 1 or the logit itself, whichever is more. These models' own f32 errors are some 1e-6.
+TOLERANCE = 1e-4
+OPTIONS = ("--text-preparation", "none", "--threads", "1")
+# One of each architecture.
+MAIN = ["bert", "roberta", "distilbert", "xlm-roberta", "camembert", "electra", "mpnet", "albert", "modernbert", "deberta"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet():
+    """One thread: PyTorch's wait for each other longer than so small matrices take."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    yield
+    torch.set_num_threads(count)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory):
+    """The directory of a model, made when it is first asked for, with its expected logits."""
+    place = tmp_path_factory.mktemp("classifiers")
+    made: dict[str, tuple[Path, np.ndarray]] = {}
+
+    def model(name: str) -> tuple[Path, np.ndarray]:
+        if name not in made:
+            directory = save(make_model(CONFIGS[name]), place / name)
+            made[name] = directory, np.array(transformers_logits(directory))
+        return made[name]
+
+    return model
+
+
+def logits(run_apus, directory: Path, precision: str, **options) -> np.ndarray:
+    rows = predictions(lambda *arguments: run_apus(*arguments, **options), TEXTS, "--model", directory,
+                       "--precision", precision, *OPTIONS)
+    return np.array([row["logits"] for row in rows])
+
+
+def assert_near(found: np.ndarray, expected: np.ndarray) -> None:
+    assert found.shape == expected.shape
+    difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    assert difference.max() < TOLERANCE, f"{difference.max():.2e} in text {difference.max(axis=1).argmax()}"
+
+
+def centred(rows: np.ndarray) -> np.ndarray:
+    """What is different from text to text."""
+    return rows - rows.mean(axis=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_logits_are_those_of_transformers(run_apus, models, name: str):
+    directory, expected = models(name)
+    assert set(expected.argmax(axis=1)) == {0, 1, 2}, "a label that is never the best proves little"
+    assert centred(expected).std() > 0.05, "logits that hardly change from text to text prove little"
+    rows = predictions(run_apus, TEXTS, "--model", directory, "--precision", "f32", *OPTIONS)
+    assert_near(np.array([row["logits"] for row in rows]), expected)
+    for row, best in zip(rows, expected.argmax(axis=1)):
+        assert list(row["scores"]) == LABELS and row["label"] == LABELS[best]
+        assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_int8_is_near_f32(run_apus, models, name: str):
+    directory, expected = models(name)
+    int8 = logits(run_apus, directory, "int8")
+    assert not np.array_equal(int8, logits(run_apus, directory, "f32")), "int8 is not f32"
+    # The weights are random, so most of what a trained model would ignore counts; what matters is that int8 moves a logit
+    # by far less than one text's differ from another's.
+    moved = np.abs(int8 - expected).mean() / np.abs(centred(expected)).mean()
+    correlation = np.corrcoef(centred(int8).flatten(), centred(expected).flatten())[0, 1]
+    assert correlation > 0.98 and moved < 0.2, f"correlation {correlation:.4f}, moved by {moved:.3f} of the texts' differences"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quantizing_before_gives_the_bits_of_quantizing_while_loading(run_apus, models, tmp_path: Path, name: str):
+    directory, expected = models(name)
+    result = run_apus("quantize", "--model", directory, "--output", tmp_path / "int8")
+    assert result.returncode == 0, result.stderr
+    before = logits(run_apus, tmp_path / "int8", "int8")
+    correlation = np.corrcoef(centred(before).flatten(), centred(expected).flatten())[0, 1]
+    assert correlation > 0.97, f"{correlation:.4f}"
+
+    # What is looked up, and not multiplied, stays in f32 while loading: so it is rounded here first.
+    rounded = int8_checkpoint.dequantize(load_file(tmp_path / "int8/model.safetensors"))
+
+    def round_tables(state) -> None:
+        for tensor in state:
+            if tensor.endswith(("embeddings.weight", "relative_attention_bias.weight")):
+                state[tensor] = torch.from_numpy(rounded[tensor])
+
+    copy = copy_model(directory, tmp_path / "model", round_tables)
+    assert np.array_equal(logits(run_apus, copy, "int8"), before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_without_vector_instructions_every_bit_is_the_same(run_apus, models, name: str, precision: str):
+    directory, _ = models(name)
+    best = logits(run_apus, directory, precision)
+    assert np.array_equal(logits(run_apus, directory, precision, env={"APUS_FORCE_ISA": "scalar"}), best)
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_a_text_alone_says_what_it_says_among_others(run_apus, models, name: str):
+    directory, _ = models(name)
+    together = logits(run_apus, directory, "f32")
+    for number in (0, 5, len(TEXTS) - 1):
+        alone = predictions(run_apus, [TEXTS[number]], "--model", directory, "--precision", "f32", *OPTIONS)[0]["logits"]
+        assert alone == together[number].tolist()
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["masked-language-model", "pretraining"])
+@pytest.mark.parametrize("name", MAIN)
+def test_what_a_pretraining_head_left_behind_is_named_in_a_warning(run_apus, models, tmp_path: Path, name: str, masked: bool):
+    directory, expected = models(name)
+    state = read_state(directory)
+    leftover = pretraining_tensors(CONFIGS[name], state, masked)
+    if not leftover:
+        pytest.skip(f"the classifier of {name} has all the tensors of that head")
+    copy = save(make_model(CONFIGS[name]), tmp_path / "model")
+    write_state(copy, state | leftover)
+    result = run_apus("predict", "--model", copy, "--precision", "f32", *OPTIONS, "--logits", "--output-format", "jsonl",
+                      TEXTS[4])
+    assert result.returncode == 0, result.stderr
+    for head in {tensor.split(".")[0] for tensor in leftover}:
+        assert head in result.stderr
+    assert result.stderr.startswith("apus: ") and result.stderr.count("\n") == 1
+    assert_near(logits(run_apus, copy, "f32"), expected)
+
+
+# Settings as other versions of the library wrote them, and people's files have them.
+
+OLD_SETTINGS = {
+    "deberta": {"pos_att_type": "p2c|c2p", "pooler_dropout": 0},
+    "modernbert": {"layer_types": ..., "rope_parameters": ..., "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0,
+                   "local_rope_theta": 10000.0, "position_embedding_type": "absolute", "reference_compile": True},
+    "modernbert-mean": {"layer_types": ..., "rope_parameters": ..., "global_attn_every_n_layers": 2,
+                        "global_rope_theta": 80000.0, "local_rope_theta": 500.0},
+    "modernbert-silu": {"rope_parameters": ..., "layer_types": ...},  # with every third layer global, as by default
+    "distilbert": {"tie_weights_": True, "qa_dropout": 0.1},
+    "albert": {"net_structure_type": 0, "gap_size": 0, "down_scale_factor": 1, "num_memory_blocks": 0},
+    "electra": {"summary_type": "first", "summary_use_proj": True, "vocab_type": "WordPiece"},
+    "bert": {"gradient_checkpointing": False, "output_past": True, "position_embedding_type": "absolute", "pruned_heads": {},
+             "torch_dtype": "float32", "dtype": ..., "transformers_version": "4.1.0", "finetuning_task": "sst-2"},
+}
+
+
+@pytest.mark.parametrize("name", OLD_SETTINGS)
+def test_settings_as_older_versions_wrote_them_mean_the_same(run_apus, tmp_path: Path, name: str):
+    directory = save(make_model(CONFIGS[name]), tmp_path / "model")
+    edit_config(directory, **OLD_SETTINGS[name])
+    assert_near(logits(run_apus, directory, "f32"), np.array(transformers_logits(directory)))
+
+
+def test_the_shared_tokenizer_gives_the_ids_of_transformers(run_apus, models):
+    directory, _ = models("bert")
+    tokens = AutoTokenizer.from_pretrained(directory)
+    for text in TEXTS:
+        result = run_apus("tokenize", "--model", directory, "--text-preparation", "none", text)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["ids"] == tokens(text)["input_ids"]
