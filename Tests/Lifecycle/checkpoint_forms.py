@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import save_torch_state_dict
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining, PreTrainedConfig
+from safetensors.torch import save_file
+from transformers import AutoConfig
 
 from checkpoints import State, copy_model, read_state, write_state
 
@@ -46,6 +49,49 @@ def legacy_shards(state: State, directory: Path) -> None:
     bin_shards(state, directory)
     for path in directory.glob("pytorch_model-*.bin"):
         torch.save(torch.load(path), path, _use_new_zipfile_serialization=False)
+
+
+@contextmanager
+def storages_of_a_gpu() -> Iterator[None]:
+    """What is saved meanwhile says that it was on cuda:0, as most people's files do."""
+    from torch.serialization import _package_registry, register_package
+
+    register_package(0, lambda storage: "cuda:0", lambda storage, location: None)  # 0: asked first
+    try:
+        yield
+    finally:
+        _package_registry[:] = [entry for entry in _package_registry if entry[0] != 0]
+
+
+def zip_file_of_a_gpu(state: State, directory: Path) -> None:
+    with storages_of_a_gpu():
+        zip_file(state, directory)
+
+
+def legacy_file_of_a_gpu(state: State, directory: Path) -> None:
+    with storages_of_a_gpu():
+        legacy_file(state, directory)
+
+
+def ordered_zip_file(state: State, directory: Path) -> None:
+    """A module's state_dict() is an OrderedDict with an attribute, _metadata."""
+    module = torch.nn.Module()
+    ordered = module.state_dict()
+    ordered.update(state)
+    assert isinstance(ordered, OrderedDict) and ordered._metadata
+    zip_file(ordered, directory)
+
+
+def ordered_legacy_file(state: State, directory: Path) -> None:
+    module = torch.nn.Module()
+    ordered = module.state_dict()
+    ordered.update(state)
+    legacy_file(ordered, directory)
+
+
+def bare_safetensors_file(state: State, directory: Path) -> None:
+    """Without metadata, as other languages' writers leave it."""
+    save_file(state, directory / "model.safetensors")
 
 
 # The tensors
@@ -113,10 +159,13 @@ def prefixed(prefix: str) -> Change:
     return change
 
 
-def unprefixed(state: State) -> None:
+def unprefixed(base: str) -> Change:
     """The encoder's tensors as the base class alone names them."""
-    for name in list(state):
-        state[name.removeprefix("bert.").removeprefix("roberta.")] = state.pop(name)
+    def change(state: State) -> None:
+        for name in list(state):
+            state[name.removeprefix(f"{base}.")] = state.pop(name)
+
+    return change
 
 
 def parameters(state: State) -> None:
@@ -144,8 +193,8 @@ def typed_by_use(state: State) -> None:
 
 def position_ids(state: State) -> None:
     """The buffer that Transformers saved up to 4.30."""
-    prefix = "bert" if any(name.startswith("bert.") for name in state) else "roberta"
-    state[f"{prefix}.embeddings.position_ids"] = torch.arange(160).expand((1, -1))
+    embeddings = next(name for name in state if "embeddings" in name.split("."))
+    state[embeddings.split("embeddings.")[0] + "embeddings.position_ids"] = torch.arange(160).expand((1, -1))
 
 
 def composed(*changes: Change) -> Change:
@@ -188,6 +237,11 @@ FORMS: dict[str, Form] = {
     "legacy-shards": Form(legacy_shards),
     "zip": Form(zip_file),
     "legacy": Form(legacy_file),
+    "zip-of-a-gpu": Form(zip_file_of_a_gpu),
+    "legacy-of-a-gpu": Form(legacy_file_of_a_gpu),
+    "zip-ordered": Form(ordered_zip_file),
+    "legacy-ordered": Form(ordered_legacy_file),
+    "safetensors-without-metadata": Form(bare_safetensors_file),
     "zip-transposed": Form(zip_file, transposed),
     "legacy-transposed": Form(legacy_file, transposed),
     "zip-strided": Form(zip_file, strided),
@@ -203,7 +257,7 @@ FORMS: dict[str, Form] = {
     "legacy-gamma-beta": Form(legacy_file, gamma_beta),
     "prefix-module": Form(change=prefixed("module.")),
     "prefix-model": Form(change=prefixed("model.")),
-    "prefix-none": Form(change=unprefixed),
+    "prefix-none": Form(change=composed(unprefixed("bert"), unprefixed("roberta"))),
     "prefix-module-zip": Form(zip_file, prefixed("module.")),
     "prefix-module-gamma-beta": Form(legacy_file, composed(gamma_beta, position_ids, prefixed("module."))),
     "f16": Form(change=typed(torch.float16), control=typed(torch.float16)),
@@ -225,10 +279,10 @@ FORMS: dict[str, Form] = {
 ONLY_OF = {"another-heads-architecture": "bert", "base-architecture": "roberta"}
 
 
-def pretraining_tensors(config: PreTrainedConfig, classifier: State, masked: bool) -> State:
+def pretraining_tensors(directory: Path, kind: type, **settings: Any) -> State:
     """Those of the real model for pretraining that the classifier has not."""
-    make = AutoModelForMaskedLM if masked else AutoModelForPreTraining
-    state = make.from_config(config).state_dict()
+    state = kind.from_config(AutoConfig.from_pretrained(directory, **settings)).state_dict()
+    classifier = read_state(directory)
     return {name: tensor.clone() for name, tensor in state.items() if name not in classifier}
 
 

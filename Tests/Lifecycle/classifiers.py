@@ -17,7 +17,7 @@ from transformers import (AlbertConfig, AutoModelForSequenceClassification, Auto
 
 LABELS = ["anger", "joy", "sadness"]
 
-# At 1, where RoBERTa and MPNet have it: their positions are counted from it.
+# [PAD] is 1, as RoBERTa and MPNet have it: their positions are counted from it.
 SPECIAL_TOKENS = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]",
                   "mask_token": "[MASK]"}
 PAD = 1
@@ -63,6 +63,11 @@ def deberta(**settings: Any) -> DebertaV2Config:
         layer_norm_eps=1e-7, pooler_hidden_act="gelu") | settings)
 
 
+def rope(full: float, sliding: float) -> dict[str, Any]:
+    return {f"{layers}_attention": {"rope_type": "default", "rope_theta": base}
+            for layers, base in (("full", full), ("sliding", sliding))}
+
+
 CONFIGS: dict[str, PreTrainedConfig] = {
     "bert": BertConfig(**base()),
     "bert-relu": BertConfig(**base(hidden_act="relu", hidden_size=36, num_attention_heads=3, num_hidden_layers=3)),
@@ -86,7 +91,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "electra-relu": ElectraConfig(**base(embedding_size=64, hidden_act="relu", hidden_size=32)),
     "electra-tanh": ElectraConfig(**base(embedding_size=32, hidden_act="tanh")),
     "mpnet": MPNetConfig(**base()),
-    "mpnet-few-buckets": MPNetConfig(**base(relative_attention_num_buckets=32, hidden_act="gelu_new", num_hidden_layers=3)),
+    "mpnet-more-buckets": MPNetConfig(**base(relative_attention_num_buckets=40, hidden_act="gelu_new", num_hidden_layers=3)),
     "mpnet-relu": MPNetConfig(**base(hidden_act="relu", num_attention_heads=2, layer_norm_eps=1e-5)),
     "albert": AlbertConfig(**base(embedding_size=20, num_hidden_layers=3)),
     "albert-two-groups": AlbertConfig(**base(embedding_size=24, num_hidden_layers=4, num_hidden_groups=2)),
@@ -101,8 +106,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
                                                  hidden_activation="gelu_pytorch_tanh")),
     "modernbert-silu": ModernBertConfig(**base(num_hidden_layers=3, local_attention=10, hidden_activation="silu",
                                                classifier_activation="relu", norm_eps=1e-3, classifier_pooling="mean",
-                                               rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 50.0},
-                                                                "sliding_attention": {"rope_type": "default", "rope_theta": 7.0}})),
+                                               rope_parameters=rope(full=50, sliding=7))),
     "deberta": deberta(),
     "deberta-many-buckets": deberta(position_buckets=256, hidden_act="gelu_new"),
     "deberta-few-buckets": deberta(position_buckets=4, num_hidden_layers=3, num_attention_heads=2, hidden_act="relu",
@@ -127,7 +131,8 @@ SMALL_DEFAULTS: dict[str, PreTrainedConfig] = {
     "mpnet": MPNetConfig(hidden_size=48),
     "albert": AlbertConfig(hidden_size=64, intermediate_size=128),
     "modernbert": ModernBertConfig(hidden_size=48),
-    "deberta": DebertaV2Config(hidden_size=48, intermediate_size=128, relative_attention=True, pos_att_type=["p2c", "c2p"]),
+    "deberta": DebertaV2Config(hidden_size=48, intermediate_size=128, num_hidden_layers=4, relative_attention=True,
+                               pos_att_type=["p2c", "c2p"]),
 }
 
 
@@ -171,7 +176,7 @@ def balance(model: PreTrainedModel, texts: Sequence[str], tokens: Any) -> None:
     rows = torch.tensor(logits(model, tokens, texts))
     head = model.classifier
     last = head if isinstance(head, nn.Linear) else head.out_proj
-    last.bias -= rows.median(dim=0).values
+    last.bias -= rows.mean(dim=0)
 
 
 @torch.no_grad()
@@ -181,27 +186,34 @@ def logits(model: PreTrainedModel, tokens: Any, texts: Sequence[str]) -> list[li
 
 
 def make_model(
-    config: PreTrainedConfig, seed: int = 7, labels: Sequence[str] = LABELS, keeps_sizes: bool = False, **settings: Any
+    config: PreTrainedConfig, seed: int = 7, labels: Sequence[str] = LABELS, texts: Sequence[str] = TEXTS,
+    keeps_sizes: bool = False
 ) -> PreTrainedModel:
-    """A classifier of this configuration that takes the tokenizer's ids."""
+    """A classifier of this configuration that takes the tokenizer's ids.
+
+    `keeps_sizes`: the positions and special tokens stay those of the configuration. `texts`: what it is balanced for."""
     tokens = tokenizer()
-    config = type(config).from_dict(config.to_dict() | settings)
+    config = type(config).from_dict(config.to_dict())
     config.vocab_size = VOCABULARY
     if not keeps_sizes:
         config.max_position_embeddings = POSITIONS
     if not keeps_sizes or config.pad_token_id >= VOCABULARY:
-        config.pad_token_id, config.bos_token_id, config.eos_token_id = PAD, tokens.cls_token_id, tokens.sep_token_id
+        ids = {"pad": PAD, "bos": tokens.cls_token_id, "eos": tokens.sep_token_id}
+        if isinstance(config, ModernBertConfig):
+            ids |= {"cls": tokens.cls_token_id, "sep": tokens.sep_token_id}
+        for token, number in ids.items():
+            setattr(config, f"{token}_token_id", number)
     config.id2label = dict(enumerate(labels))
     config.label2id = {name: number for number, name in enumerate(labels)}
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager").eval()
     randomize(model, seed)
-    balance(model, TEXTS, tokens)
+    balance(model, texts, tokens)
     return model
 
 
-def save(model: PreTrainedModel, directory: Path, **options: Any) -> Path:
-    model.save_pretrained(directory, **options)
+def save(model: PreTrainedModel, directory: Path) -> Path:
+    model.save_pretrained(directory)
     tokenizer().save_pretrained(directory)
     return directory
 

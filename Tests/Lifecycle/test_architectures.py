@@ -11,11 +11,13 @@ import pytest
 import torch
 import transformers
 from safetensors.numpy import load_file
-from transformers import AutoTokenizer
+from transformers import (AutoModelForMaskedLM, AutoModelForPreTraining, AutoModelForSequenceClassification,
+                          AutoTokenizer)
 
-from checkpoint_forms import edit_config, pretraining_tensors
-from checkpoints import copy_model, int8_checkpoint, read_state, write_state
-from classifiers import CONFIGS, LABELS, NAMES, TEXTS, make_model, save, transformers_logits
+from checkpoint_forms import (Form, composed, edit_config, gamma_beta, legacy_file, position_ids, prefixed,
+                              pretraining_tensors, safetensors_shards, unprefixed)
+from checkpoints import copy_model, int8_checkpoint
+from classifiers import CONFIGS, LABELS, NAMES, POSITIONS, TEXTS, make_model, save, transformers_logits
 from labelled import predictions
 
 # Beside 1 or the logit itself, whichever is more. These models' own f32 errors are some 1e-6.
@@ -70,7 +72,7 @@ def centred(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_logits_are_those_of_transformers(run_apus, models, name: str):
     directory, expected = models(name)
-    assert set(expected.argmax(axis=1)) == {0, 1, 2}, "a label that is never the best proves little"
+    assert len(set(expected.argmax(axis=1))) > 1, "one label for all proves little"
     assert centred(expected).std() > 0.05, "logits that hardly change from text to text prove little"
     rows = predictions(run_apus, TEXTS, "--model", directory, "--precision", "f32", *OPTIONS)
     assert_near(np.array([row["logits"] for row in rows]), expected)
@@ -129,23 +131,70 @@ def test_a_text_alone_says_what_it_says_among_others(run_apus, models, name: str
         assert alone == together[number].tolist()
 
 
-@pytest.mark.parametrize("masked", [True, False], ids=["masked-language-model", "pretraining"])
-@pytest.mark.parametrize("name", MAIN)
-def test_what_a_pretraining_head_left_behind_is_named_in_a_warning(run_apus, models, tmp_path: Path, name: str, masked: bool):
+# Which model for pretraining has what a classifier has not; DeBERTa's head has two forms.
+LEFTOVERS = [(name, AutoModelForMaskedLM, {}) for name in MAIN] + [
+    ("bert", AutoModelForPreTraining, {}), ("electra", AutoModelForPreTraining, {}), ("albert", AutoModelForPreTraining, {}),
+    ("deberta", AutoModelForMaskedLM, {"legacy": False})]
+
+
+@pytest.mark.parametrize(("name", "kind", "settings"), LEFTOVERS)
+def test_what_a_pretraining_head_left_behind_is_named_in_a_warning(
+    run_apus, models, tmp_path: Path, name: str, kind: type, settings: dict
+):
     directory, expected = models(name)
-    state = read_state(directory)
-    leftover = pretraining_tensors(CONFIGS[name], state, masked)
-    if not leftover:
-        pytest.skip(f"the classifier of {name} has all the tensors of that head")
-    copy = save(make_model(CONFIGS[name]), tmp_path / "model")
-    write_state(copy, state | leftover)
-    result = run_apus("predict", "--model", copy, "--precision", "f32", *OPTIONS, "--logits", "--output-format", "jsonl",
-                      TEXTS[4])
+    leftover = pretraining_tensors(directory, kind, **settings)
+    assert leftover
+    copy = copy_model(directory, tmp_path / "model", lambda state: state.update(leftover))
+    result = run_apus("predict", "--model", copy, "--precision", "f32", *OPTIONS, TEXTS[4])
     assert result.returncode == 0, result.stderr
+    assert result.stderr.startswith("apus: ") and result.stderr.count("\n") == 1
     for head in {tensor.split(".")[0] for tensor in leftover}:
         assert head in result.stderr
-    assert result.stderr.startswith("apus: ") and result.stderr.count("\n") == 1
     assert_near(logits(run_apus, copy, "f32"), expected)
+
+
+# What each architecture's tensors begin with, in a classifier.
+BASES = {name: "roberta" if "roberta" in name or name == "camembert" else "model" if name == "modernbert" else name
+         for name in MAIN}
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_an_old_checkpoint_of_each_architecture_loads(run_apus, models, tmp_path: Path, name: str):
+    """torch.save before PyTorch 1.6, LayerNorm's old names, the buffer of positions, DataParallel's prefix; all at once."""
+    directory, expected = models(name)
+    form = Form(legacy_file, composed(gamma_beta, position_ids, prefixed("module.")))
+    assert_near(logits(run_apus, form.make(directory, tmp_path / "model"), "f32"), expected)
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_shards_without_the_prefix_of_each_architecture_load(run_apus, models, tmp_path: Path, name: str):
+    directory, expected = models(name)
+    form = Form(safetensors_shards, composed(position_ids, unprefixed(BASES[name])))
+    assert_near(logits(run_apus, form.make(directory, tmp_path / "model"), "f32"), expected)
+
+
+@pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "camembert", "mpnet"])
+def test_a_pooler_that_the_classifier_does_not_use_may_stay(run_apus, models, tmp_path: Path, name: str):
+    directory, expected = models(name)
+    pooler = {f"{BASES[name]}.pooler.dense.weight": torch.ones(48, 48), f"{BASES[name]}.pooler.dense.bias": torch.ones(48)}
+    copy = copy_model(directory, tmp_path / "model", lambda state: state.update(pooler))
+    assert_near(logits(run_apus, copy, "f32"), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in MAIN if name not in ("modernbert", "deberta")])
+def test_a_text_longer_than_the_positions_is_cut_where_they_end(run_apus, models, name: str):
+    """RoBERTa's and MPNet's first two positions are no token's. (Those left out have positions without end.)"""
+    directory, _ = models(name)
+    tokens = AutoTokenizer.from_pretrained(directory)
+    text = " ".join(TEXTS)
+    limit = POSITIONS - 2 if BASES[name] in ("roberta", "mpnet") else POSITIONS
+    model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
+    inputs = tokens(text, return_tensors="pt", truncation=True, max_length=limit)
+    assert inputs["input_ids"].shape == (1, limit)
+    with torch.no_grad():
+        expected = model(**inputs).logits.numpy()
+    row = predictions(run_apus, [text], "--model", directory, "--precision", "f32", *OPTIONS)[0]
+    assert_near(np.array([row["logits"]]), expected)
 
 
 # Settings as other versions of the library wrote them, and people's files have them.

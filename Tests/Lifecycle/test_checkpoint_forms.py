@@ -14,9 +14,9 @@ import torch
 import transformers
 
 from broken_checkpoints import BROKEN, BROKEN_OF, lfs_pointer, shard
-from checkpoint_forms import FORMS, ONLY_OF, edit_config, without_defaults
+from checkpoint_forms import FORMS, ONLY_OF, Form, edit_config, without_defaults
 from checkpoints import copy_model, read_state, write_state
-from classifiers import CONFIGS, LABELS, SMALL_DEFAULTS, TEXTS, make_model, save, transformers_logits
+from classifiers import (CONFIGS, LABELS, SMALL_DEFAULTS, TEXTS, logits, make_model, save, tokenizer, transformers_logits)
 from labelled import predictions
 from pulling import assert_refused
 
@@ -47,6 +47,21 @@ def control(tmp_path_factory: pytest.TempPathFactory):
     return control
 
 
+@pytest.fixture(scope="module")
+def expected_of(control, tmp_path_factory: pytest.TempPathFactory):
+    """Transformers' logits of a form's control, each found once."""
+    found: dict[tuple, list[list[float]]] = {}
+
+    def expected_of(name: str, form: Form) -> list[list[float]]:
+        # Not of the form itself: tensors that have the prefix of a wrapper Transformers silently makes up.
+        if (name, form.control) not in found:
+            place = tmp_path_factory.mktemp("control") / name
+            found[name, form.control] = transformers_logits(form.make_control(control(name), place))
+        return found[name, form.control]
+
+    return expected_of
+
+
 @pytest.fixture
 def rows(run_apus):
     def rows(directory: Path) -> list[dict]:
@@ -66,17 +81,15 @@ def assert_near(rows: list[dict], expected: list[list[float]]) -> None:
 
 @pytest.mark.parametrize(("name", "form"), [
     (name, form) for name in CONTROLS for form in FORMS if ONLY_OF.get(form, name) == name])
-def test_a_form_predicts_as_its_control(run_apus, rows, control, tmp_path: Path, name: str, form: str):
+def test_a_form_predicts_as_its_control(run_apus, expected_of, control, tmp_path: Path, name: str, form: str):
     made = FORMS[form].make(control(name), tmp_path / "form")
-    same = FORMS[form].make_control(control(name), tmp_path / "control")
-    # Not what Transformers says of the form: it silently makes up the tensors that have the prefix of another wrapper.
-    assert_near(rows(made), transformers_logits(same))
-    result = run_apus("predict", "--model", made, *OPTIONS, TEXTS[0])
-    assert result.stderr == "", "nothing to warn of"
+    result = run_apus("predict", "--model", made, *OPTIONS, "--logits", "--output-format", "jsonl", *TEXTS)
+    assert result.returncode == 0 and result.stderr == "", f"nothing to warn of: {result.stderr}"
+    assert_near([json.loads(line) for line in result.stdout.splitlines()], expected_of(name, FORMS[form]))
 
 
 def test_every_form_is_quantized_to_the_bytes_of_its_control(run_apus, control, tmp_path: Path):
-    """What a tensor is, and not how it lies: in sixteen forms, of each kind one."""
+    """What a tensor says counts, and not how it lies: one form of each kind."""
 
     def int8(directory: Path) -> bytes:
         output = directory.with_name(directory.name + "-int8")
@@ -143,15 +156,17 @@ def assert_refused_and_named(run_apus, directory: Path, words: list[str]) -> Non
 # config.json
 
 @pytest.mark.parametrize("name", SMALL_DEFAULTS)
-def test_settings_left_out_are_the_defaults_of_the_configurations_class(rows, tmp_path: Path, name: str):
+def test_settings_left_out_are_the_defaults_of_the_configurations_class(run_apus, tmp_path: Path, name: str):
     """As people trim config.json; every default that a small model can have stands in it."""
-    directory = save(make_model(SMALL_DEFAULTS[name], keeps_sizes=True), tmp_path / "model")
-    expected = transformers_logits(directory)
+    texts = [TEXTS[0], TEXTS[4], TEXTS[-1]]
+    model = make_model(SMALL_DEFAULTS[name], keeps_sizes=True, texts=texts)
+    directory = save(model, tmp_path / "model")
     settings = without_defaults(directory)
     kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     assert len(kept) < len(settings) - 8, f"too little is left out: {sorted(kept)}"
-    assert np.allclose(transformers_logits(directory), expected, atol=1e-5), "Transformers reads it otherwise"
-    assert_near(rows(directory), expected)
+    expected = transformers_logits(directory, texts)
+    assert np.allclose(logits(model, tokenizer(), texts), expected, atol=1e-5), "Transformers reads it otherwise"
+    assert_near(predictions(run_apus, texts, "--model", directory, *OPTIONS), expected)
 
 
 @pytest.mark.parametrize("name", CONTROLS)
@@ -175,9 +190,8 @@ def test_labels_are_named_as_id2label_says(rows, control, tmp_path: Path, mappin
     expected = transformers_logits(control("bert"))
     found = rows(directory)
     assert_near(found, expected)
-    for row, logits in zip(found, expected):
-        assert list(row["scores"]) == labels
-        assert row["label"] == labels[int(np.argmax(logits))]
+    for row, best in zip(found, np.argmax(expected, axis=1)):
+        assert list(row["scores"]) == labels and row["label"] == labels[best]
 
 
 @pytest.mark.parametrize(("labels", "settings"), [
@@ -198,8 +212,7 @@ def test_two_labels_of_one_name_both_have_their_scores(rows, control, tmp_path: 
     expected = transformers_logits(control("bert"))
     found = rows(directory)
     assert_near(found, expected)
-    for row, logits in zip(found, expected):
+    for row, best in zip(found, np.argmax(expected, axis=1)):
         assert len(row["scores"]) == 3 and sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
         names = list(row["scores"])
-        assert len(set(names)) == 3 and names[1] == "bad" and "good" in names[0] and "good" in names[2]
-        assert row["label"] == names[int(np.argmax(logits))]
+        assert names[1] == "bad" and "good" in names[0] and "good" in names[2] and row["label"] == names[best]
