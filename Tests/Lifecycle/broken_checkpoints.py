@@ -276,7 +276,8 @@ BROKEN_OF: dict[str, tuple[str, Break]] = {
         "full_attention": {"rope_type": "default", "rope_theta": 0}, "sliding_attention": {"rope_theta": 1e4}})),
     "modernbert-old-rope-base-0": ("modernbert", old_rope_base),
     "modernbert-rope-yarn": ("modernbert", setting("rope_parameters", {
-        "full_attention": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 16e4}, "sliding_attention": {"rope_theta": 1e4}})),
+        "full_attention": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 16e4},
+        "sliding_attention": {"rope_theta": 1e4}})),
     "deberta-convolution": ("deberta", setting("conv_kernel_size", 3)),
     "deberta-buckets-2-62": ("deberta", setting("position_buckets", 2 ** 62)),
     "deberta-attention-number": ("deberta", setting("pos_att_type", 2)),

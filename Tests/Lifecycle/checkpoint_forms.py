@@ -73,20 +73,20 @@ def legacy_file_of_a_gpu(state: State, directory: Path) -> None:
         legacy_file(state, directory)
 
 
-def ordered_zip_file(state: State, directory: Path) -> None:
-    """A module's state_dict() is an OrderedDict with an attribute, _metadata."""
-    module = torch.nn.Module()
-    ordered = module.state_dict()
-    ordered.update(state)
+def as_state_dict(state: State) -> State:
+    """A module's own: an OrderedDict with an attribute, _metadata."""
+    ordered = torch.nn.Module().state_dict()
     assert isinstance(ordered, OrderedDict) and ordered._metadata
-    zip_file(ordered, directory)
+    ordered.update(state)
+    return ordered
+
+
+def ordered_zip_file(state: State, directory: Path) -> None:
+    zip_file(as_state_dict(state), directory)
 
 
 def ordered_legacy_file(state: State, directory: Path) -> None:
-    module = torch.nn.Module()
-    ordered = module.state_dict()
-    ordered.update(state)
-    legacy_file(ordered, directory)
+    legacy_file(as_state_dict(state), directory)
 
 
 def bare_safetensors_file(state: State, directory: Path) -> None:
@@ -169,7 +169,7 @@ def unprefixed(base: str) -> Change:
 
 
 def parameters(state: State) -> None:
-    """As in a checkpoint of a training loop whose model was torch.nn.Parameter by torch.nn.Parameter."""
+    """As a training loop saves dict(model.named_parameters())."""
     for name, tensor in state.items():
         state[name] = torch.nn.Parameter(tensor)
 
@@ -231,6 +231,8 @@ class Form:
             {name: tensor.float() for name, tensor in state.items()} if plain else state, directory)
 
 
+F16, BF16, F64 = map(typed, (torch.float16, torch.bfloat16, torch.float64))
+
 FORMS: dict[str, Form] = {
     "safetensors-shards": Form(safetensors_shards),
     "bin-shards": Form(bin_shards),
@@ -260,13 +262,14 @@ FORMS: dict[str, Form] = {
     "prefix-none": Form(change=composed(unprefixed("bert"), unprefixed("roberta"))),
     "prefix-module-zip": Form(zip_file, prefixed("module.")),
     "prefix-module-gamma-beta": Form(legacy_file, composed(gamma_beta, position_ids, prefixed("module."))),
-    "f16": Form(change=typed(torch.float16), control=typed(torch.float16)),
-    "bf16": Form(change=typed(torch.bfloat16), control=typed(torch.bfloat16)),
-    "f64": Form(change=typed(torch.float64), control=typed(torch.float64)),
-    "f16-legacy": Form(legacy_file, typed(torch.float16), control=typed(torch.float16)),
-    "bf16-zip": Form(zip_file, typed(torch.bfloat16), control=typed(torch.bfloat16)),
-    "f64-zip": Form(zip_file, typed(torch.float64), control=typed(torch.float64)),
-    "f64-legacy-transposed": Form(legacy_file, composed(typed(torch.float64), transposed), control=typed(torch.float64)),
+    "f16": Form(change=F16, control=F16),
+    "bf16": Form(change=BF16, control=BF16),
+    "f64": Form(change=F64, control=F64),
+    "f16-legacy": Form(legacy_file, F16, control=F16),
+    "bf16-legacy": Form(legacy_file, BF16, control=BF16),
+    "bf16-zip": Form(zip_file, BF16, control=BF16),
+    "f64-zip": Form(zip_file, F64, control=F64),
+    "f64-legacy-transposed": Form(legacy_file, composed(F64, transposed), control=F64),
     "types-by-use": Form(change=typed_by_use, control=typed_by_use),
     "types-by-use-shards": Form(bin_shards, typed_by_use, control=typed_by_use),
     "position-ids": Form(change=position_ids),

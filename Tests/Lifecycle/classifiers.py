@@ -4,11 +4,14 @@ tokenizer that all of them share; and what Transformers says of a text."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
+import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
 from transformers import (AlbertConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, CamembertConfig,
@@ -16,6 +19,10 @@ from transformers import (AlbertConfig, AutoModelForSequenceClassification, Auto
                           PreTrainedModel, PreTrainedTokenizerFast, RobertaConfig, XLMRobertaConfig)
 
 LABELS = ["anger", "joy", "sadness"]
+# Beside 1 or the logit itself, whichever is more. These models' own f32 errors are some 1e-6.
+TOLERANCE = 1e-4
+# Of apus: these texts are no tweets, and for so small models more threads only wait for each other.
+OPTIONS = ("--text-preparation", "none", "--threads", "1")
 
 # [PAD] is 1, as RoBERTa and MPNet have it: their positions are counted from it.
 SPECIAL_TOKENS = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -225,3 +232,21 @@ def transformers_logits(directory: Path, texts: Sequence[str] = TEXTS) -> list[l
     """What the files say to Transformers: of the saved model, not of the one that was saved."""
     model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
     return logits(model.eval(), AutoTokenizer.from_pretrained(directory), texts)
+
+
+def assert_near(rows: Sequence[dict[str, Any]], expected: Sequence[Sequence[float]]) -> None:
+    """The logits that `apus predict --logits` wrote are Transformers'."""
+    found = np.array([row["logits"] for row in rows])
+    assert found.shape == np.shape(expected), f"{found.shape}, not {np.shape(expected)}"
+    difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    assert difference.max() < TOLERANCE, f"{difference.max():.2e} in text {difference.max(axis=1).argmax()}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """For modules that import it. One thread: PyTorch's wait for each other longer than so small matrices take."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    yield
+    torch.set_num_threads(count)

@@ -10,29 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
+from transformers import AutoConfig
 
 from broken_checkpoints import BROKEN, BROKEN_OF, lfs_pointer, shard
 from checkpoint_forms import FORMS, ONLY_OF, Form, edit_config, without_defaults
 from checkpoints import copy_model, read_state, write_state
-from classifiers import (CONFIGS, LABELS, SMALL_DEFAULTS, TEXTS, logits, make_model, save, tokenizer, transformers_logits)
+from classifiers import (CONFIGS, LABELS, OPTIONS, SMALL_DEFAULTS, TEXTS, assert_near, logits, make_model,
+                         quiet, save, tokenizer, transformers_logits)  # noqa: F401
 from labelled import predictions
 from pulling import assert_refused
 
-TOLERANCE = 1e-4
-OPTIONS = ("--precision", "f32", "--text-preparation", "none", "--threads", "1")
+F32 = ("--precision", "f32", *OPTIONS)
 CONTROLS = ["bert", "roberta"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quiet():
-    """One thread: PyTorch's wait for each other longer than so small matrices take."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    transformers.utils.logging.disable_progress_bar()
-    yield
-    torch.set_num_threads(count)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +54,9 @@ def expected_of(control, tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def rows(run_apus):
     def rows(directory: Path) -> list[dict]:
-        return predictions(run_apus, TEXTS, "--model", directory, *OPTIONS)
+        return predictions(run_apus, TEXTS, "--model", directory, *F32)
 
     return rows
-
-
-def assert_near(rows: list[dict], expected: list[list[float]]) -> None:
-    found = np.array([row["logits"] for row in rows])
-    assert found.shape == np.shape(expected)
-    difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-    assert difference.max() < TOLERANCE, f"{difference.max():.2e}"
 
 
 # Weights
@@ -83,7 +65,7 @@ def assert_near(rows: list[dict], expected: list[list[float]]) -> None:
     (name, form) for name in CONTROLS for form in FORMS if ONLY_OF.get(form, name) == name])
 def test_a_form_predicts_as_its_control(run_apus, expected_of, control, tmp_path: Path, name: str, form: str):
     made = FORMS[form].make(control(name), tmp_path / "form")
-    result = run_apus("predict", "--model", made, *OPTIONS, "--logits", "--output-format", "jsonl", *TEXTS)
+    result = run_apus("predict", "--model", made, *F32, "--logits", "--output-format", "jsonl", *TEXTS)
     assert result.returncode == 0 and result.stderr == "", f"nothing to warn of: {result.stderr}"
     assert_near([json.loads(line) for line in result.stdout.splitlines()], expected_of(name, FORMS[form]))
 
@@ -145,7 +127,7 @@ def test_settings_that_no_model_can_have_are_refused_and_named(run_apus, control
 
 
 def assert_refused_and_named(run_apus, directory: Path, words: list[str]) -> None:
-    result = run_apus("predict", "--model", directory, *OPTIONS, TEXTS[0])
+    result = run_apus("predict", "--model", directory, *F32, TEXTS[0])
     assert_refused(result, *words)
     assert len(result.stderr) < 1000
     output = directory.with_name("int8")
@@ -166,7 +148,7 @@ def test_settings_left_out_are_the_defaults_of_the_configurations_class(run_apus
     assert len(kept) < len(settings) - 8, f"too little is left out: {sorted(kept)}"
     expected = transformers_logits(directory, texts)
     assert np.allclose(logits(model, tokenizer(), texts), expected, atol=1e-5), "Transformers reads it otherwise"
-    assert_near(predictions(run_apus, texts, "--model", directory, *OPTIONS), expected)
+    assert_near(predictions(run_apus, texts, "--model", directory, *F32), expected)
 
 
 @pytest.mark.parametrize("name", CONTROLS)
@@ -182,7 +164,7 @@ def test_without_model_type_the_architecture_decides(rows, control, tmp_path: Pa
     ({"0": 0, "1": 1, "2": 2}, ["0", "1", "2"]),
     ({"0": -1, "1": 0, "2": 1}, ["-1", "0", "1"]),
     ({"2": "sadness", "0": "anger", "1": "joy"}, LABELS),
-    ({"0": "very bad", "1": "\u00e9t\u00e9 \U0001f600", "2": "a, \"b\""}, ["very bad", "\u00e9t\u00e9 \U0001f600", "a, \"b\""]),
+    ({"0": "very bad", "1": "\u00e9t\u00e9 \U0001f600", "2": "a,\"b\""}, ["very bad", "\u00e9t\u00e9 \U0001f600", "a,\"b\""]),
 ], ids=["numbers", "numbers-from-minus-1", "in-another-order", "not-plain-words"])
 def test_labels_are_named_as_id2label_says(rows, control, tmp_path: Path, mapping: dict[str, Any], labels: list[str]):
     directory = copy_model(control("bert"), tmp_path / "model")
@@ -200,7 +182,7 @@ def test_labels_without_names_are_numbered_as_in_transformers(rows, tmp_path: Pa
     directory = save(make_model(CONFIGS["bert"], labels=[f"name {number}" for number in range(labels)]), tmp_path / "model")
     expected = transformers_logits(directory)
     edit_config(directory, **{"id2label": ..., "label2id": ...} | settings)
-    assert transformers.AutoConfig.from_pretrained(directory).id2label == {i: f"LABEL_{i}" for i in range(labels)}
+    assert AutoConfig.from_pretrained(directory).id2label == {i: f"LABEL_{i}" for i in range(labels)}
     found = rows(directory)
     assert_near(found, expected)
     assert all(list(row["scores"]) == [f"LABEL_{number}" for number in range(labels)] for row in found)

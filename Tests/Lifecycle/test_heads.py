@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 from transformers import pipeline
 
 from checkpoint_forms import edit_config
-from classifiers import CONFIGS, LABELS, TEXTS, make_model, save
+from classifiers import CONFIGS, LABELS, OPTIONS, TEXTS, TOLERANCE, make_model, quiet, save  # noqa: F401
 from labelled import predictions
 
-OPTIONS = ("--precision", "f32", "--text-preparation", "none", "--threads", "1")
-TOLERANCE = 1e-4
+F32 = ("--precision", "f32", *OPTIONS)
 MODELS = ["bert", "roberta", "distilbert", "modernbert-mean", "deberta"]
 ONE, MANY = ["LABEL_0"], [f"emotion {number}" for number in range(28)]  # as many as go_emotions has
 
@@ -33,16 +31,6 @@ HEADS: dict[str, tuple[list[str], str | None, str]] = {
     "regression": (ONE, "regression", "none"),
     "regression-of-three": (LABELS, "regression", "none"),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quiet():
-    """One thread: PyTorch's wait for each other longer than so small matrices take."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    transformers.utils.logging.disable_progress_bar()
-    yield
-    torch.set_num_threads(count)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +67,7 @@ def assert_scores(rows: list[dict[str, Any]], expected: list[dict[str, float]]) 
 def test_the_scores_are_those_of_the_pipeline(run_apus, head, model: str, kind: str):
     directory, expected = head(model, kind)
     assert np.std([list(scores.values()) for scores in expected], axis=0).min() > 0.002, "texts that differ in nothing"
-    rows = predictions(run_apus, TEXTS, "--model", directory, *OPTIONS)
+    rows = predictions(run_apus, TEXTS, "--model", directory, *F32)
     assert_scores(rows, expected)
     labels, _, activation = HEADS[kind]
     for row, scores in zip(rows, expected):
@@ -98,7 +86,7 @@ def test_the_scores_are_those_of_the_pipeline(run_apus, head, model: str, kind: 
 @pytest.mark.parametrize("model", MODELS[2:])
 def test_every_architecture_has_the_other_heads_too(run_apus, head, model: str, kind: str):
     directory, expected = head(model, kind)
-    assert_scores(predictions(run_apus, TEXTS, "--model", directory, *OPTIONS), expected)
+    assert_scores(predictions(run_apus, TEXTS, "--model", directory, *F32), expected)
 
 
 @pytest.mark.parametrize("kind", ["multi-label", "one-label", "regression"])
@@ -108,11 +96,12 @@ def test_int8_and_its_file_have_the_same_head(run_apus, head, tmp_path: Path, ki
     assert result.returncode == 0, result.stderr
     f32 = np.array([list(scores[label] for label in HEADS[kind][0]) for scores in expected])
     for path in (directory, tmp_path / "int8"):
-        rows = predictions(run_apus, TEXTS, "--model", path, "--precision", "int8", "--text-preparation", "none")
+        rows = predictions(run_apus, TEXTS, "--model", path, "--precision", "int8", *OPTIONS)
         int8 = np.array([list(row["scores"].values()) for row in rows])
         assert np.abs(int8 - f32).mean() < 0.3 * f32.std(axis=0).mean()
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_extreme_logits_are_no_nan(run_apus, tmp_path: Path):
     """e¹⁰⁰ is no f32; a score is 0 or 1 all the same, and a regression's value what it is."""
     for kind in ("single-label", "multi-label", "one-label", "regression"):
@@ -123,7 +112,7 @@ def test_extreme_logits_are_no_nan(run_apus, tmp_path: Path):
         directory = save(model, tmp_path / kind)
         edit_config(directory, problem_type=problem or ...)
         expected = pipeline_scores(directory)
-        rows = predictions(run_apus, TEXTS, "--model", directory, *OPTIONS)
+        rows = predictions(run_apus, TEXTS, "--model", directory, *F32)
         assert max(abs(logit) for row in rows for logit in row["logits"]) > 1000
         assert_scores(rows, expected)
 
@@ -131,7 +120,7 @@ def test_extreme_logits_are_no_nan(run_apus, tmp_path: Path):
 def test_a_csv_line_has_every_labels_score(run_apus, head, tmp_path: Path):
     directory, expected = head("bert", "multi-label")
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
-    result = run_apus("predict", "--model", directory, *OPTIONS, "--input", tmp_path / "texts.jsonl", "--output-format", "csv")
+    result = run_apus("predict", "--model", directory, *F32, "--input", tmp_path / "texts.jsonl", "--output-format", "csv")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0] == "text,label,score,score_anger,score_joy,score_sadness"
     for line, scores in zip(result.stdout.splitlines()[1:], expected, strict=True):
