@@ -128,7 +128,8 @@ class Int8Linear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         levels, step = levels_by_token(x)
-        return (levels @ self.weight.T).float() * step * self.scale.T + self.bias
+        product = (levels @ self.weight.T).float() * step * self.scale.T
+        return product if self.bias is None else product + self.bias
 
 
 def int8_attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: object,
@@ -159,6 +160,11 @@ def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
     """The model with each matrix product in int8, but the last one, onto the labels."""
     AttentionInterface.register("apus_int8", int8_attention)
     model.set_attn_implementation("apus_int8")
+    return quantize_linear_layers(model)
+
+
+def quantize_linear_layers(model: PreTrainedModel) -> PreTrainedModel:
+    """The same, but attention, which is f32 under INT8_KEYS keys: for any architecture."""
     for name, module in list(model.named_modules()):
         if isinstance(module, torch.nn.Linear) and name not in ("classifier", "classifier.out_proj"):
             model.set_submodule(name, Int8Linear(module))
