@@ -51,6 +51,23 @@ def logits(run_apus, directory: Path, precision: str, **options) -> np.ndarray:
     return np.array([row["logits"] for row in predicted(run_apus, directory, precision, **options)])
 
 
+@pytest.fixture(scope="module")
+def remembered() -> dict[tuple[str, str], np.ndarray]:
+    return {}
+
+
+@pytest.fixture
+def found(run_apus, models, remembered):
+    """What apus says of the texts by a model as it is, which several tests ask for and one run answers."""
+
+    def found(name: str, precision: str) -> np.ndarray:
+        if (name, precision) not in remembered:
+            remembered[name, precision] = logits(run_apus, models(name)[0], precision)
+        return remembered[name, precision]
+
+    return found
+
+
 def centred(rows: np.ndarray) -> np.ndarray:
     """What is different from text to text."""
     return rows - rows.mean(axis=0)
@@ -69,10 +86,10 @@ def test_the_logits_are_those_of_transformers(run_apus, models, name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_int8_is_near_f32(run_apus, models, name: str):
-    directory, expected = models(name)
-    int8 = logits(run_apus, directory, "int8")
-    assert not np.array_equal(int8, logits(run_apus, directory, "f32")), "int8 is not f32"
+def test_int8_is_near_f32(found, models, name: str):
+    _, expected = models(name)
+    int8 = found(name, "int8")
+    assert not np.array_equal(int8, found(name, "f32")), "int8 is not f32"
     # The weights are random, so most of what a trained model would ignore counts; what matters is that int8 moves a logit
     # by far less than one text's differ from another's.
     moved = np.abs(int8 - expected).mean() / np.abs(centred(expected)).mean()
@@ -81,7 +98,7 @@ def test_int8_is_near_f32(run_apus, models, name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_int8_is_what_its_arithmetic_in_pytorch_says(run_apus, models, name: str):
+def test_int8_is_what_its_arithmetic_in_pytorch_says(found, models, name: str):
     """Short texts, whose attention is f32. The last bit of a sum decides which way a number half way between two levels is
     rounded, so that a text now and then is off by what a level is worth, or all long ones by one of DeBERTa's distances."""
     directory, expected = models(name)
@@ -90,8 +107,7 @@ def test_int8_is_what_its_arithmetic_in_pytorch_says(run_apus, models, name: str
     assert len(short) >= 10
     model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
     simulated = np.array(transformers_logits_of(quantize_linear_layers(model.eval()), tokens, [TEXTS[i] for i in short]))
-    found = logits(run_apus, directory, "int8")[short]
-    off, moved = (np.abs(rows - simulated).max(axis=1) for rows in (found, expected[short]))
+    off, moved = (np.abs(rows[short] - simulated).max(axis=1) for rows in (found(name, "int8"), expected))
     # As a share of what int8 does at all: f32 in the place of one of these products is more than half of it.
     assert np.median(off) < 0.4 * np.median(moved) and off.min() < 1e-5, f"{np.median(off):.5f} of {np.median(moved):.5f}"
 
@@ -119,16 +135,15 @@ def test_quantizing_before_gives_the_bits_of_quantizing_while_loading(run_apus, 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("precision", ["f32", "int8"])
-def test_without_vector_instructions_every_bit_is_the_same(run_apus, models, name: str, precision: str):
-    directory, _ = models(name)
-    best = logits(run_apus, directory, precision)
-    assert np.array_equal(logits(run_apus, directory, precision, env={"APUS_FORCE_ISA": "scalar"}), best)
+def test_without_vector_instructions_every_bit_is_the_same(run_apus, found, models, name: str, precision: str):
+    scalar = logits(run_apus, models(name)[0], precision, env={"APUS_FORCE_ISA": "scalar"})
+    assert np.array_equal(scalar, found(name, precision))
 
 
 @pytest.mark.parametrize("name", MAIN)
-def test_a_text_alone_says_what_it_says_among_others(run_apus, models, name: str):
+def test_a_text_alone_says_what_it_says_among_others(run_apus, found, models, name: str):
     directory, _ = models(name)
-    together = logits(run_apus, directory, "f32")
+    together = found(name, "f32")
     for number in (0, 5, len(TEXTS) - 1):
         alone = predictions(run_apus, [TEXTS[number]], "--model", directory, "--precision", "f32", *OPTIONS)[0]["logits"]
         assert alone == together[number].tolist()
