@@ -188,6 +188,11 @@ def quantize_products(model: PreTrainedModel) -> PreTrainedModel:
     AttentionMaskInterface.register("apus_int8", eager_mask)
     if model.config.model_type not in ("mpnet", "deberta-v2"):
         model.set_attn_implementation("apus_int8")
+    return quantize_linear_layers(model)
+
+
+def quantize_linear_layers(model: PreTrainedModel) -> PreTrainedModel:
+    """The same, but attention, which is f32 under INT8_KEYS keys: for any architecture."""
     for name, module in list(model.named_modules()):
         if isinstance(module, torch.nn.Linear) and name not in ("classifier", "classifier.out_proj"):
             model.set_submodule(name, Int8Linear(module))
