@@ -49,10 +49,10 @@ struct Compare: AsyncParsableCommand {
 
     private func row(_ model: String?, _ directory: ModelDirectory, _ precision: Precision) throws -> ComparisonRow {
         var arguments = [
-            CompareRow.configuration.commandName!, "--dataset", data.dataset, "--split", data.split, "--text-field",
-            data.textField, "--label-field", data.labelField, "--precision", precision.rawValue, "--started",
+            CompareRow.configuration.commandName!, "--precision", precision.rawValue, "--started",
             "\(ComparisonRow.monotonicNanoseconds)",
         ]
+        arguments += data.arguments
         if let model { arguments += ["--model", model] }
         if let threads { arguments += ["--threads", "\(threads)"] }
         // The model is in the cache by now; asking the Hub again would count as its start.

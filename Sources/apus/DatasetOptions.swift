@@ -3,7 +3,7 @@ import Engine
 
 /// Labelled texts to measure models on.
 struct DatasetOptions: ParsableArguments {
-    @Option(help: "A directory in TweetEval's form, or a .jsonl or .csv file with text and label.")
+    @Option(help: "A directory in TweetEval's form, or a file with text and label: .jsonl, .json, .csv or .tsv.")
     var dataset: String
 
     @Option(help: "Which split of a directory.")
@@ -15,13 +15,33 @@ struct DatasetOptions: ParsableArguments {
     @Option(help: "The field or column of a file that holds the label.")
     var labelField = "label"
 
+    @Option(
+        help:
+            "A file's format (default: by its name): \(RecordFormat.allCases.dropFirst().map(\.rawValue).joined(separator: ", "))."
+    )
+    var inputFormat: RecordFormat?
+
+    @Option(
+        help: "Which label of the model each of the data's is: name=label,…, or a file of them (JSON, or lines with a tab).")
+    var labelMap: String?
+
     func validate() throws {
         if textField == labelField { throw ValidationError("--text-field and --label-field are both \(textField).") }
     }
 
     /// - Parameter labels: what the model can say.
     func dataset(labels: [String]) throws(InputError) -> Dataset {
-        try Dataset(path: dataset, split: split, modelLabels: labels, textField: textField, labelField: labelField)
+        try Dataset(
+            path: dataset, split: split, names: try LabelNames(labels, map: labelMap), format: inputFormat,
+            textField: textField, labelField: labelField)
+    }
+}
+
+extension DatasetOptions {
+    /// The options that a process of the same command gets.
+    var arguments: [String] {
+        ["--dataset", dataset, "--split", split, "--text-field", textField, "--label-field", labelField]
+            + (inputFormat.map { ["--input-format", $0.rawValue] } ?? []) + (labelMap.map { ["--label-map", $0] } ?? [])
     }
 }
 

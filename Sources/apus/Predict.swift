@@ -7,16 +7,19 @@ struct Predict: AsyncParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var input: TextInput
 
-    @Option(help: "text (label, score, text, with tabs between), jsonl or csv (default: the input's format).")
+    @Option(
+        help:
+            "text (label, score, text, with tabs between), jsonl, csv or tsv (default: the input's format, jsonl for json).")
     var outputFormat: RecordFormat?
 
     @Flag(help: "Adds the model's logits to each line of jsonl.")
     var logits = false
 
     func run() async throws {
+        let inputFormat = try input.format()
         let classifier = try await model.classifier()
         let output = PredictionWriter(
-            format: outputFormat ?? input.format, textField: input.textField, labels: classifier.labels, writesLogits: logits
+            format: outputFormat ?? inputFormat, textField: input.textField, labels: classifier.labels, writesLogits: logits
         )
         var isFirst = true
         try input.forEachChunk("predict") { records, columns in
@@ -41,7 +44,7 @@ struct PredictionWriter {
     let writesLogits: Bool
 
     func header(columns: [String]?) -> [UInt8] {
-        format == .csv ? row((columns ?? [textField]).filter { !added.contains($0) } + added) : []
+        isTable ? row((columns ?? [textField]).filter { !added.contains($0) } + added) : []
     }
 
     func line(_ record: Record, _ prediction: Prediction, columns: [String]?) -> [UInt8] {
@@ -56,7 +59,7 @@ struct PredictionWriter {
                 }
             }
             return Array("\(prediction.best.label.printable)\t\(prediction.best.value)\t\(text)\n".utf8)
-        case .jsonl:
+        case .jsonl, .json:
             var members: [JSONValue.Member] = [
                 .init(textField, .string(record.text)), .init("label", .string(prediction.best.label)),
                 .init("score", .float(prediction.best.value)),
@@ -66,7 +69,7 @@ struct PredictionWriter {
             let names = members.map(\.name)
             members += record.fields.filter { !names.contains($0.name) }
             return JSONValue.object(members).serialized() + [0x0A]
-        case .csv:
+        case .csv, .tsv:
             let kept = (columns ?? [textField]).filter { !added.contains($0) }
             let cells = kept.map { name in
                 name == textField ? record.text : record.fields.last { $0.name == name }?.value.string ?? ""
@@ -79,13 +82,16 @@ struct PredictionWriter {
     /// The columns behind the record's own: one a label with its probability at the end.
     private var added: [String] { ["label", "score"] + labels.map { "score_\($0)" } }
 
+    private var isTable: Bool { format == .csv || format == .tsv }
+
     private func row(_ cells: [String]) -> [UInt8] {
+        let separator = format == .tsv ? "\t" : ","
         let quoted = cells.map { cell in
-            let needsQuotes = cell.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
+            let needsQuotes = cell.utf8.contains { [0x22, 0x0A, 0x0D, separator.utf8.first!].contains($0) }
             guard needsQuotes else { return cell }
             return "\"" + String(String.UnicodeScalarView(cell.unicodeScalars.flatMap { $0 == "\"" ? [$0, $0] : [$0] }))
                 + "\""
         }
-        return Array((quoted.joined(separator: ",") + "\n").utf8)
+        return Array((quoted.joined(separator: separator) + "\n").utf8)
     }
 }

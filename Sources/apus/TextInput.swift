@@ -9,10 +9,10 @@ struct TextInput: ParsableArguments {
     @Option(help: "A file, or - for standard input (the default).")
     var input: String?
 
-    @Option(help: "text (one a line), jsonl or csv (default: by the file's name, else text).")
+    @Option(help: "text (one a line), jsonl, json, csv or tsv (default: by the file's name).")
     var inputFormat: RecordFormat?
 
-    @Option(help: "The JSON field or CSV column that holds the text.")
+    @Option(help: "The JSON field or the column that holds the text.")
     var textField = "text"
 
     func validate() throws {
@@ -24,10 +24,10 @@ struct TextInput: ParsableArguments {
     }
 
     /// The input's format: as given, else by the file's name.
-    var format: RecordFormat {
+    func format() throws(InputError) -> RecordFormat {
         if let inputFormat { return inputFormat }
-        guard let suffix = input?.split(separator: ".").last, suffix != "text" else { return .text }
-        return RecordFormat(rawValue: String(suffix)) ?? .text
+        guard let input, input != "-" else { return .text }
+        return try RecordFormat(ofFile: input)
     }
 
     /// Calls `body` with up to 32 records at a time: fewer where the next would have to be waited for, so that a slow
@@ -37,7 +37,7 @@ struct TextInput: ParsableArguments {
         if !texts.isEmpty {
             return try body(texts.enumerated().map { Record(text: $1, line: $0 + 1) }, nil)
         }
-        var reader = try RecordReader(path: input ?? "-", format: format, textField: textField)
+        var reader = try RecordReader(path: input ?? "-", format: try format(), textField: textField)
         var chunk: [Record] = []
         var bar = ProgressBar(title: title)
         defer { bar.clear() }

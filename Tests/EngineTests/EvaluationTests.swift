@@ -39,7 +39,7 @@ import Testing
         let directory = try TemporaryDirectory()
         let labels = ["negative", "positive"]
         func load(_ name: String = "") -> String {
-            message { _ = try Dataset(path: directory.path + name, split: "test", modelLabels: labels) }
+            message { _ = try Dataset(path: directory.path + name, split: "test", names: try LabelNames(labels)) }
         }
         try directory.write("0\tnegative\n1\tpositive\n", to: "mapping.txt")
         try directory.write("a\nb\n", to: "test_text.txt")
@@ -54,7 +54,7 @@ import Testing
         try directory.write("a\n\n", to: "test_text.txt")
         #expect(load().contains("test_text.txt, line 2: the text is empty"))
         try directory.write("{\"text\": \"a\", \"label\": \"positive\"}\n{\"text\": \"b\"}\n", to: "x.jsonl")
-        #expect(load("/x.jsonl").contains("line 2: has no string in field \"label\""))
+        #expect(load("/x.jsonl").contains("line 2: has neither a string nor a number in field \"label\""))
         try directory.write("text,label\n", to: "x.csv")
         #expect(load("/x.csv").contains("has no examples"))
     }
@@ -64,13 +64,76 @@ import Testing
         try directory.write("tweet,mood\n\"a, \"\"quoted\"\"\nline\",positive\nb,negative\n", to: "x.csv")
         func load(_ text: String, _ label: String) throws -> Dataset {
             try Dataset(
-                path: directory.path + "/x.csv", split: "test", modelLabels: ["negative", "positive"], textField: text,
+                path: directory.path + "/x.csv", split: "test", names: try LabelNames(["negative", "positive"]),
+                textField: text,
                 labelField: label)
         }
         let data = try load("tweet", "mood")
         #expect(data.texts == ["a, \"quoted\"\nline", "b"] && data.labels == [1, 0])
         #expect(message { _ = try load("tweet", "label") }.contains("has no column \"label\"; its columns are tweet, mood"))
         #expect(message { _ = try load("text", "mood") }.contains("has no column \"text\"; its columns are tweet, mood"))
+    }
+
+    @Test func `labels are found by a map, by name, by number, and in another case where only one is alike`() throws {
+        let labels = ["negative", "Neutral", "neutral", "7"]
+        let names = try LabelNames(labels, map: "bad=negative,1=negative,a b=neutral")
+        for (name, index) in [
+            ("bad", 0), ("a b", 2), ("Neutral", 1), ("neutral", 2), ("7", 3), ("0", 0), ("1", 0), ("2", 2), ("NEGATIVE", 0),
+        ] {
+            #expect(try names.index(name, "x") == index, "\(name)")
+        }
+        for name in ["NEUTRAL", "4", "-1", "good", ""] {
+            #expect(message { _ = try names.index(name, "x") }.hasPrefix("x: label \"\(name)\" is not one of the model's"))
+        }
+    }
+
+    @Test func `a map of labels may be a file, and one that does not fit is refused`() throws {
+        let directory = try TemporaryDirectory()
+        let labels = ["LABEL_0", "LABEL_1"]
+        let path = directory.path + "/map"
+        for content in ["negative\tLABEL_0\npositive\tLABEL_1\n", #"{"negative": "LABEL_0", "positive": "LABEL_1"}"#] {
+            try directory.write(content, to: "map")
+            #expect(try LabelNames(labels, map: path).index("positive", "x") == 1)
+        }
+        func refusal(_ map: String) -> String { message { _ = try LabelNames(labels, map: map) } }
+        #expect(refusal("a=LABEL_2").contains("maps \"a\" to \"LABEL_2\", which is not one of the model's labels"))
+        #expect(refusal("a=LABEL_0,a=LABEL_1").contains("maps \"a\" twice"))
+        #expect(refusal("a=LABEL_0,b").contains("needs name=label") && refusal("=").contains("needs name=label"))
+        #expect(refusal("/nonexistent").contains("cannot be opened"))
+        try directory.write(#"{"a": 1}"#, to: "map")
+        #expect(refusal(path).contains("is not a JSON object of the data set's labels"))
+        try directory.write("a b\n", to: "map")
+        #expect(refusal(path).contains("map, line 1: needs name=label"))
+    }
+
+    @Test(arguments: ["x.CSV", "x.tsv", "x.ndjson", "x.json", "x.JSONL"])
+    func `a file's suffix says its format, and numbers are labels`(_ file: String) throws {
+        let directory = try TemporaryDirectory()
+        let contents = [
+            "csv": "text,label\ngood,1\nbad,0\n", "tsv": "text\tlabel\ngood\t1\nbad\t0\n",
+            "json": "\n[{\"text\": \"good\", \"label\": 1},\n {\"text\": \"bad\", \"label\": \"0\"}]\n",
+        ]
+        let suffix = (file as NSString).pathExtension.lowercased()
+        let lines = "{\"text\": \"good\", \"label\": 1}\n \n{\"text\": \"bad\", \"label\": \"Negative\"}\n\n"
+        try directory.write(contents[suffix] ?? lines, to: file)
+        let data = try Dataset(
+            path: "\(directory.path)/\(file)", split: "test", names: try LabelNames(["negative", "positive"]))
+        #expect(data.texts == ["good", "bad"] && data.labels == [1, 0])
+    }
+
+    @Test func `a file of an unknown suffix asks for its format, and one of plain texts has no labels`() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("text,label\ngood,positive\n", to: "x.parquet")
+        try directory.write("good\n", to: "x.txt")
+        func load(_ file: String, _ format: RecordFormat? = nil) throws -> Dataset {
+            try Dataset(
+                path: "\(directory.path)/\(file)", split: "test", names: try LabelNames(["positive", "negative"]),
+                format: format)
+        }
+        #expect(
+            message { _ = try load("x.parquet") }.contains("the suffix .parquet does not say how the records are written"))
+        #expect(message { _ = try load("x.txt") }.contains("has no labels, as a file of plain texts"))
+        #expect(try load("x.parquet", .csv).labels == [0])
     }
 
     // MARK: - Intervals
@@ -169,7 +232,7 @@ import Testing
         let classifier = try Classifier(model: directory.path)
         try directory.write(
             "text,label\n" + (0..<20).map { "word \($0),\(classifier.labels[$0 % 2])\n" }.joined(), to: "d.csv")
-        let dataset = try Dataset(path: directory.path + "/d.csv", split: "test", modelLabels: classifier.labels)
+        let dataset = try Dataset(path: directory.path + "/d.csv", split: "test", names: try LabelNames(classifier.labels))
         let same = try Evaluation(classifier, on: dataset, reference: try Classifier(model: directory.path))
         #expect(same.comparison?.agreement == 1 && same.comparison?.largestLogitDifference == 0)
         let names = JSONValue.object(classifier.labels.indices.map { .init("\($0)", .string("other \($0)")) })

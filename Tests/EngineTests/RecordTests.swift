@@ -49,10 +49,29 @@ import Testing
     @Test(arguments: [
         (#"{"txt": "a"}"#, "has no field \"text\""), (#"{"text": 3}"#, "field \"text\" is not a string"),
         ("[1]", "is not a JSON object with a text"), (#"{"text": "a"} x"#, "more after the document's end"),
-        ("", "is not a JSON object"),
     ])
     func `a JSON line without a text is refused`(_ line: String, _ expected: String) {
         #expect(message { _ = try read(line + "\n", .jsonl) }.contains(expected))
+    }
+
+    @Test func `an array of JSON objects tells where each of them begins, and objects may stand a line each`() throws {
+        let records = try read("\n[\n{\"text\": \"a\"}, {\"text\":\n\"b\", \"x\": [1]}\n, {\"text\": \"c\"}]\n", .json)
+        #expect(records.map(\.text) == ["a", "b", "c"] && records.map(\.line) == [3, 3, 5])
+        #expect(try read("[]", .json).isEmpty && read("", .json).isEmpty)
+        #expect(try read("\n{\"text\":\"a\"}\n\n{\"text\":\"b\"}", .json).map(\.line) == [2, 4])
+        #expect(message { _ = try read("[{\"text\": \"a\"}", .json) }.contains("is not a JSON array of objects"))
+        #expect(message { _ = try read("[{\"text\": \"a\"}] x", .json) }.contains("is not a JSON array of objects"))
+        #expect(message { _ = try read("[1]", .json) }.contains("line 1: is not a JSON object with a text"))
+    }
+
+    @Test func `blank lines between JSON lines are passed over`() throws {
+        let records = try read("{\"text\":\"a\"}\n\n \t\r\n{\"text\":\"b\"}\n\n", .jsonl)
+        #expect(records.map(\.text) == ["a", "b"] && records.map(\.line) == [1, 4])
+    }
+
+    @Test func `TSV cells are apart by tabs, and commas are theirs`() throws {
+        let records = try read("id\ttext\r\n1\ta, \"b\"\n2\t\"c\td\"\n", .tsv)
+        #expect(records.map(\.text) == ["a, \"b\"", "c\td"])
     }
 
     @Test func `CSV cells may hold commas, quotes and new lines`() throws {

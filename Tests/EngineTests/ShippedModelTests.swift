@@ -11,7 +11,8 @@ import Testing
         let trained = try #require(try Fixtures.json(directory.path + "/training_report.json")["test"])
         func labels(_ precision: Precision) throws -> (truth: [Int], predicted: [Int]) {
             let classifier = try Classifier(directory, options: .init(precision: precision))
-            let dataset = try Dataset(path: data + "/tweeteval-sentiment", split: "test", modelLabels: classifier.labels)
+            let dataset = try Dataset(
+                path: data + "/tweeteval-sentiment", split: "test", names: try LabelNames(classifier.labels))
             return (dataset.labels, try classifier.predict(dataset.texts).map(\.bestIndex))
         }
         let (truth, f32) = try labels(.f32)

@@ -9,7 +9,8 @@ enum Fixtures {
 
     static let models = [
         "roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8", "distilbert-tiny",
-        "electra-tiny", "mpnet-tiny", "albert-tiny", "modernbert-tiny", "modernbert-mean", "deberta-tiny", "deberta-own-keys",
+        "electra-tiny", "mpnet-tiny", "albert-tiny", "modernbert-tiny", "modernbert-mean", "deberta-tiny",
+        "deberta-own-keys",
     ]
 
     static func model(_ name: String) -> String { "\(directory)/models/\(name)" }

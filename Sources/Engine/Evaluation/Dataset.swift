@@ -1,7 +1,7 @@
 import Foundation
 
-/// Labelled texts: a directory in TweetEval's form (`mapping.txt`, `SPLIT_text.txt`, `SPLIT_labels.txt`), or a `.jsonl`
-/// or `.csv` file with `text` and `label`.
+/// Labelled texts: a directory in TweetEval's form (`mapping.txt`, `SPLIT_text.txt`, `SPLIT_labels.txt`), or a file of JSON, CSV
+/// or TSV records with `text` and `label`.
 public struct Dataset: Sendable {
     public let name: String
     public let split: String
@@ -10,10 +10,12 @@ public struct Dataset: Sendable {
     public let labels: [Int]
 
     /// - Parameters:
-    ///   - modelLabels: what the model can say; a data set with another label is refused.
-    ///   - textField, labelField: the fields of a `.jsonl` file or columns of a `.csv` file.
+    ///   - names: what the model can say, by the data set's names; one with another label is refused.
+    ///   - format: a file's; nil for what its suffix says.
+    ///   - textField, labelField: the fields or columns of a file.
     public init(
-        path: String, split: String, modelLabels: [String], textField: String = "text", labelField: String = "label"
+        path: String, split: String, names: LabelNames, format: RecordFormat? = nil, textField: String = "text",
+        labelField: String = "label"
     ) throws(InputError) {
         name = path
         self.split = split
@@ -22,40 +24,37 @@ public struct Dataset: Sendable {
             throw InputError(
                 path,
                 "this data set does not exist. Give a directory with mapping.txt, \(split)_text.txt and "
-                    + "\(split)_labels.txt, or a .jsonl or .csv file with text and label")
-        }
-        func index(_ label: String, _ place: String) throws(InputError) -> Int {
-            guard let index = modelLabels.firstIndex(of: label) else {
-                throw InputError(
-                    place, "label \"\(label)\" is not one of the model's, which are \(modelLabels.listed)")
-            }
-            return index
+                    + "\(split)_labels.txt, or a file with text and label (.jsonl, .json, .csv, .tsv)")
         }
         var texts: [String] = []
         var labels: [Int] = []
         if isDirectory.boolValue {
             texts = try Self.lines("\(path)/\(split)_text.txt").map(\.text)
-            var names: [String: String] = [:]
+            var mapping: [String: String] = [:]
             for record in try Self.lines("\(path)/mapping.txt") {
                 let parts = record.text.split(separator: "\t").map(String.init)
                 guard parts.count == 2 else {
                     throw InputError("\(path)/mapping.txt, line \(record.line)", "is not a number, a tab and a label")
                 }
-                names[parts[0]] = parts[1]
+                mapping[parts[0]] = parts[1]
             }
             let file = "\(path)/\(split)_labels.txt"
             for record in try Self.lines(file) {
-                guard let label = names[record.text] else {
+                guard let label = mapping[record.text] else {
                     throw InputError("\(file), line \(record.line)", "\"\(record.text)\" is not in mapping.txt")
                 }
-                labels.append(try index(label, "\(path)/mapping.txt"))
+                labels.append(try names.index(label, "\(path)/mapping.txt"))
             }
             guard texts.count == labels.count else {
                 throw InputError(path, "\(split)_text.txt has \(texts.count) lines, \(split)_labels.txt has \(labels.count)")
             }
         } else {
-            guard let format = RecordFormat(rawValue: (path as NSString).pathExtension), format != .text else {
-                throw InputError(path, "a data set is a directory in TweetEval's form, a .jsonl or a .csv file")
+            let format = if let format { format } else { try RecordFormat(ofFile: path) }
+            guard format != .text else {
+                throw InputError(
+                    path,
+                    "has no labels, as a file of plain texts; a data set is a directory in TweetEval's form, or a file with "
+                        + "text and label (.jsonl, .json, .csv, .tsv, or --input-format)")
             }
             var reader = try RecordReader(path: path, format: format, textField: textField)
             while let record = try reader.next() {
@@ -70,11 +69,11 @@ public struct Dataset: Sendable {
                 guard let label = Self.string(value) else {
                     throw InputError(
                         place,
-                        "has no string in field \"\(labelField)\"; labels are \(modelLabels.listed), "
-                            + "and --label-field names their field")
+                        "has neither a string nor a number in field \"\(labelField)\"; --label-field names the labels' field"
+                    )
                 }
                 texts.append(record.text)
-                labels.append(try index(label, place))
+                labels.append(try names.index(label, place))
             }
         }
         guard !texts.isEmpty else { throw InputError(path, "has no examples in split \"\(split)\"") }
@@ -89,8 +88,10 @@ public struct Dataset: Sendable {
         return records
     }
 
+    /// A label as it stands: a name, or a number.
     private static func string(_ value: JSONValue?) -> String? {
-        if case .raw(let bytes)? = value { return (try? JSONValue(parsing: bytes))?.string }
-        return value?.string
+        guard case .raw(let bytes)? = value else { return value?.string }
+        guard let parsed = try? JSONValue(parsing: bytes) else { return nil }
+        return parsed.string ?? parsed.integer.map(String.init)
     }
 }

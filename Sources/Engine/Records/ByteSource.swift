@@ -67,6 +67,20 @@ struct ByteSource: ~Copyable {
         }
     }
 
+    /// All that was not read yet.
+    mutating func rest(limit: Int) throws(InputError) -> [UInt8] {
+        var content: [UInt8] = []
+        while true {
+            if position == buffer.count { try fill() }
+            if position == buffer.count { return content }
+            content += buffer[position...]
+            guard content.count <= limit else {
+                throw InputError(name, "is longer than \(limit) bytes; write it as JSON lines")
+            }
+            position = buffer.count
+        }
+    }
+
     private mutating func fill() throws(InputError) {
         guard !isAtEnd else { return }
         position = 0

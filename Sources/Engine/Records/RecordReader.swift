@@ -1,17 +1,40 @@
+import Foundation
+
 /// How records are written in a file.
 public enum RecordFormat: String, Sendable, CaseIterable {
     /// A text a line.
     case text
     /// A JSON object a line.
     case jsonl
+    /// An array of JSON objects; or one a line, as many files of this name have it.
+    case json
     /// RFC 4180, with a header.
     case csv
+    /// The same with tabs.
+    case tsv
+
+    /// By a file's name, whatever the case of its suffix; a name without one is of texts.
+    public init(ofFile path: String) throws(InputError) {
+        let suffix = (path as NSString).pathExtension.lowercased()
+        switch suffix {
+        case "", "txt", "text": self = .text
+        case "jsonl", "ndjson": self = .jsonl
+        default:
+            guard let format = RecordFormat(rawValue: suffix) else {
+                let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
+                throw InputError(
+                    path,
+                    "the suffix .\(suffix) does not say how the records are written; give --input-format, one of \(known)")
+            }
+            self = format
+        }
+    }
 }
 
 /// A text and what stood beside it.
 public struct Record: Sendable, Equatable {
     public let text: String
-    /// The record's other fields: JSON as it stood, or a CSV row's cells as strings.
+    /// The record's other fields: JSON as it stood, or a row's cells as strings.
     public let fields: [JSONValue.Member]
     /// Where it begins, from 1.
     public let line: Int
@@ -30,9 +53,13 @@ public struct RecordReader: ~Copyable {
     private let textField: String
     private var line = 0
     private var header: [String]?
+    /// Of a JSON array, the last one first.
+    private var elements: [(bytes: [UInt8], line: Int)]?
 
     /// A longer line is refused.
     private static let maximumLine = 16 << 20
+    /// A longer JSON array, which is read whole.
+    private static let maximumArray = 1 << 30
 
     /// - Parameters:
     ///   - path: a file, or `-` for standard input.
@@ -52,7 +79,7 @@ public struct RecordReader: ~Copyable {
     public var bytesRead: Int { source.bytesRead }
     public var size: Int? { source.size }
 
-    /// The names of a CSV file's columns, once a record was read.
+    /// The names of a CSV or TSV file's columns, once a record was read.
     public var columns: [String]? { header }
 
     public mutating func next() throws(InputError) -> Record? {
@@ -60,7 +87,8 @@ public struct RecordReader: ~Copyable {
             switch format {
             case .text: try nextText()
             case .jsonl: try nextObject()
-            case .csv: try nextRow()
+            case .json: try nextElement()
+            case .csv, .tsv: try nextRow()
             }
         if let record, record.text.isEmpty {
             throw InputError(
@@ -75,8 +103,50 @@ public struct RecordReader: ~Copyable {
         return Record(text: try string(bytes, line), fields: [], line: line)
     }
 
+    /// Blank lines are passed over.
     private mutating func nextObject() throws(InputError) -> Record? {
-        guard let bytes = try nextLine() else { return nil }
+        while let bytes = try nextLine() {
+            if !bytes.allSatisfy(Self.isBlank) { return try record(bytes, line: line) }
+        }
+        return nil
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte }
+
+    private mutating func nextElement() throws(InputError) -> Record? {
+        if line == 0, elements == nil {
+            while let byte = try source.peekByte(), Self.isBlank(byte) {
+                if byte == 0x0A { line += 1 }
+                _ = try source.nextByte()
+            }
+            if try source.peekByte() == UInt8(ascii: "[") { elements = try readArray() }
+        }
+        guard elements != nil else { return try nextObject() }
+        guard let (bytes, line) = elements?.popLast() else { return nil }
+        return try record(bytes, line: line)
+    }
+
+    private mutating func readArray() throws(InputError) -> [(bytes: [UInt8], line: Int)] {
+        let bytes = try source.rest(limit: Self.maximumArray)
+        var elements: [(bytes: [UInt8], line: Int)] = []
+        var (counted, line) = (0, self.line + 1)
+        do {
+            var reader = JSONReader(bytes)
+            try reader.array { (reader) throws(JSONError) in
+                let element = try reader.rawValue()
+                let start = reader.position - element.count
+                line += bytes[counted..<start].count { $0 == 0x0A }
+                counted = start
+                elements.append((element, line))
+            }
+            try reader.end()
+        } catch {
+            throw InputError(source.name, "is not a JSON array of objects: \(error)")
+        }
+        return elements.reversed()
+    }
+
+    private func record(_ bytes: [UInt8], line: Int) throws(InputError) -> Record {
         var text: String?
         var fields: [JSONValue.Member] = []
         let place = "\(source.name), line \(line)"
@@ -105,7 +175,7 @@ public struct RecordReader: ~Copyable {
     private mutating func nextRow() throws(InputError) -> Record? {
         if header == nil {
             guard let names = try nextCells()?.cells else {
-                throw InputError(source.name, "is empty; a CSV file begins with a header")
+                throw InputError(source.name, "is empty; a \(format.rawValue.uppercased()) file begins with a header")
             }
             header = names
         }
@@ -125,7 +195,7 @@ public struct RecordReader: ~Copyable {
             text: cells[column], fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
     }
 
-    /// A CSV row's cells and the line it begins at; quotes may hold commas, new lines and doubled quotes. Blank lines are
+    /// A row's cells and the line it begins at; quotes may hold separators, new lines and doubled quotes. Blank lines are
     /// passed over.
     private mutating func nextCells() throws(InputError) -> (cells: [String], line: Int)? {
         line += 1
@@ -135,6 +205,7 @@ public struct RecordReader: ~Copyable {
         var isQuoted = false
         var wasQuoted = false
         var size = 0
+        let separator = format == .tsv ? 0x09 : UInt8(ascii: ",")
         while true {
             guard let byte = try source.nextByte() else {
                 if isQuoted { throw InputError("\(source.name), line \(start)", "has a quote that is not closed") }
@@ -160,7 +231,7 @@ public struct RecordReader: ~Copyable {
             case UInt8(ascii: "\"") where cell.isEmpty && !wasQuoted:
                 isQuoted = true
                 wasQuoted = true
-            case UInt8(ascii: ","):
+            case separator:
                 cells.append(try string(cell, start))
                 cell = []
                 wasQuoted = false

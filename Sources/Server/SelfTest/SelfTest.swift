@@ -38,7 +38,7 @@ public struct SelfTest: Sendable {
             references = []
             return
         }
-        let dataset = try Dataset(path: path, split: "reference", modelLabels: classifier.labels)
+        let dataset = try Dataset(path: path, split: "reference", names: try LabelNames(classifier.labels))
         references = zip(dataset.texts, dataset.labels).map { ($0, classifier.labels[$1]) }
     }
 
