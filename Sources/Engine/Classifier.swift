@@ -9,6 +9,16 @@ public struct Prediction: Sendable, Equatable {
         public let value: Float
     }
 
+    /// What a model's scores say.
+    public enum Kind: Sendable, Equatable {
+        /// One label of several: they are its probability and the others'.
+        case oneLabel
+        /// Any number of labels: each is a label's own probability.
+        case labels
+        /// Regression: they are the answer.
+        case numbers
+    }
+
     /// One a label, in the model's order. A transformer's add up to 1, unless it judges each label by itself
     /// (`problem_type: multi_label_classification`, or a single label). A fastText model's are its library's, which adds 1e-5 to
     /// each, or judges each label by itself (one-vs-all).
@@ -22,9 +32,18 @@ public struct Prediction: Sendable, Equatable {
     /// The most probable label; of equals the first, or of a fastText model's the last, as its library has it.
     public var best: Score { scores[bestIndex] }
 
+    public let kind: Kind
+    /// The labels with at least the threshold's probability (`Classifier.Options.threshold`); nil for a model of another kind.
+    public let labels: [String]?
+
     package let bestIndex: Int
 
-    package init(scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false) {
+    package init(
+        scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false, kind: Kind = .oneLabel,
+        threshold: Float = 0.5
+    ) {
+        self.kind = kind
+        labels = kind == .labels ? scores.filter { $0.value >= threshold }.map(\.label) : nil
         self.scores = scores
         self.logits = logits
         self.tokens = tokens
@@ -55,10 +74,13 @@ public final class Classifier: Sendable {
         /// the scheduler does it, passes take several times as long. With `APUS_TEAM=openmp` it sets libomp's block time,
         /// too, which holds for the whole process.
         public var spreadsThreads: Bool
+        /// From which probability on a label is one of `Prediction.labels`, 0 to 1.
+        public var threshold: Float
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
-            preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false
+            preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false,
+            threshold: Float = 0.5
         ) {
             self.precision = precision
             self.backend = backend
@@ -66,6 +88,7 @@ public final class Classifier: Sendable {
             self.preparation = preparation
             self.instructionSet = instructionSet
             self.spreadsThreads = spreadsThreads
+            self.threshold = threshold
         }
 
         package func inference() throws(InputError) -> InferenceSession.Options {
@@ -88,10 +111,16 @@ public final class Classifier: Sendable {
 
     public let directory: ModelDirectory
     package let model: any TextModel
+    /// From which probability on a label is one of `Prediction.labels`.
+    public let threshold: Float
 
     /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
         self.directory = directory
+        guard 0...1 ~= options.threshold else {
+            throw InputError("threshold", "must be from 0 to 1, not \(options.threshold)")
+        }
+        threshold = options.threshold
         if let file = directory.fastText {
             model = try FastTextClassifier(file, options: options)
         } else {
@@ -106,6 +135,8 @@ public final class Classifier: Sendable {
 
     public var architecture: String { model.architecture }
     public var labels: [String] { model.labels }
+    /// What its scores say.
+    public var kind: Prediction.Kind { model.kind }
     public var instructionSet: InstructionSet { model.options.instructionSet }
     /// Of a forward pass: fewer than were asked for where the system gives no more, of which `note` tells.
     public var threads: Int { model.options.threads }
@@ -176,6 +207,7 @@ public final class Classifier: Sendable {
         }
         return Prediction(
             scores: zip(labels, probabilities).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
-            tokens: encoding.ids.count, isTruncated: encoding.isTruncated, prefersLast: model.prefersLast)
+            tokens: encoding.ids.count, isTruncated: encoding.isTruncated, prefersLast: model.prefersLast, kind: model.kind,
+            threshold: threshold)
     }
 }

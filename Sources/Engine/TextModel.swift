@@ -2,6 +2,7 @@
 package protocol TextModel: Sendable {
     var architecture: String { get }
     var labels: [String] { get }
+    var kind: Prediction.Kind { get }
     /// How it computes.
     var options: InferenceSession.Options { get }
     /// What there is to say of its threads: fewer than were asked for.
@@ -52,6 +53,13 @@ package struct TransformerModel: TextModel {
     package func weightsDigest() -> String { session.checkpoint.sha256() }
     package var logitScale: String { "\(scoreFunction) of a transformer" }
     package let prefersLast = false
+    package var kind: Prediction.Kind {
+        switch scoreFunction {
+        case .softmax: .oneLabel
+        case .sigmoid: .labels
+        case .identity: .numbers
+        }
+    }
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
 

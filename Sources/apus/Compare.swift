@@ -111,7 +111,7 @@ struct CompareRow: AsyncParsableCommand {
         ChildProcess.endWithParent()
         let classifier = try await model.classifier()
         let coldStart = try ComparisonRow.coldStart(classifier, text: "I love MLOps", started: started)
-        let dataset = try data.dataset(labels: classifier.labels)
+        let dataset = try data.dataset(for: classifier)
         var bar = ProgressBar(title: "\(classifier.directory.name), \(classifier.precision.rawValue)")
         defer { bar.clear() }
         do {

@@ -29,11 +29,11 @@ struct DatasetOptions: ParsableArguments {
         if textField == labelField { throw ValidationError("--text-field and --label-field are both \(textField).") }
     }
 
-    /// - Parameter labels: what the model can say.
-    func dataset(labels: [String]) throws(InputError) -> Dataset {
+    /// What `classifier` is to be measured on.
+    func dataset(for classifier: Classifier) throws(InputError) -> Dataset {
         try Dataset(
-            path: dataset, split: split, names: try LabelNames(labels, map: labelMap), format: inputFormat,
-            textField: textField, labelField: labelField)
+            path: dataset, split: split, kind: classifier.kind, names: try LabelNames(classifier.labels, map: labelMap),
+            format: inputFormat, textField: textField, labelField: labelField)
     }
 }
 

@@ -60,7 +60,8 @@ struct Evaluate: AsyncParsableCommand {
 
     func run() async throws {
         let classifier = try await model.classifier()
-        let dataset = try data.dataset(labels: classifier.labels)
+        let dataset = try data.dataset(for: classifier)
+        if classifier.kind != .oneLabel, !asksForLabels { return try evaluateScores(classifier, dataset) }
         let reference = try await reference(for: classifier)
         var bar = ProgressBar(title: "evaluate")
         defer { bar.clear() }
@@ -82,6 +83,26 @@ struct Evaluate: AsyncParsableCommand {
             StandardError.write(failures.map { "apus: the gate failed: \($0)\n" }.joined())
             throw ExitCode(1)
         }
+    }
+
+    /// Whether an option needs a model that takes one label of several.
+    private var asksForLabels: Bool {
+        [minAccuracy, minMacroRecall, maxAccuracyDrop, minAgreement].contains { $0 != nil } || referenceModel != nil
+            || referencePrecision != nil || markdown != nil || writeProfile
+    }
+
+    private func evaluateScores(_ classifier: Classifier, _ dataset: Dataset) throws {
+        var bar = ProgressBar(title: "evaluate")
+        defer { bar.clear() }
+        let evaluation: ScoreEvaluation
+        do {
+            evaluation = try ScoreEvaluation(classifier, on: dataset) { bar.show($0, of: $1) }
+        } catch let error as TextError {
+            throw dataset.locate(error)
+        }
+        bar.clear()
+        if let report { try FileReplacement.write(evaluation.report.serialized(pretty: true) + [0x0A], to: report) }
+        try StandardOutput.write(Array(evaluation.summary.utf8))
     }
 
     private func reference(for classifier: Classifier) async throws -> Classifier? {

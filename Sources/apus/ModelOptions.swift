@@ -17,6 +17,10 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "What is done to a text first: tweet or none (default: config.json's text_preparation, else tweet).")
     var textPreparation: String?
 
+    @Option(
+        help: "From which probability on a label is one of \"labels\", where a model judges each by itself (default: 0.5).")
+    var threshold: Float?
+
     func validate() throws {
         if backend == .openblas, precision == .int8 {
             throw ValidationError("--backend openblas has no int8 products; use --precision f32.")
@@ -26,7 +30,7 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS` and `APUS_TEXT_PREPARATION`.
+    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION` and `APUS_THRESHOLD`.
     /// - Parameter say: what is done with the classifier's note.
     func classifier(
         say: (String) -> Void = { StandardError.write("apus: \($0)\n") }
@@ -41,8 +45,9 @@ struct ModelOptions: ParsableArguments {
         return Classifier.Options(
             precision: try settings.choice(precision, "--precision", Precision.allCases),
             backend: try settings.choice(backend, "--backend", Backend.allCases),
-            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(), spreadsThreads: true
-        )
+            threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(),
+            spreadsThreads: true,
+            threshold: try settings.value(threshold, "--threshold", 0...1) ?? 0.5)
     }
 
     /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.

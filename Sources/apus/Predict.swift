@@ -60,11 +60,7 @@ struct PredictionWriter {
             }
             return Array("\(prediction.best.label.printable)\t\(prediction.best.value)\t\(text)\n".utf8)
         case .jsonl, .json:
-            var members: [JSONValue.Member] = [
-                .init(textField, .string(record.text)), .init("label", .string(prediction.best.label)),
-                .init("score", .float(prediction.best.value)),
-                .init("scores", .object(prediction.scores.map { .init($0.label, .float($0.value)) })),
-            ]
+            var members = [JSONValue.Member(textField, .string(record.text))] + prediction.members
             if writesLogits { members.append(.init("logits", .array(prediction.logits.map(JSONValue.float)))) }
             let names = members.map(\.name)
             members += record.fields.filter { !names.contains($0.name) }
@@ -79,7 +75,7 @@ struct PredictionWriter {
         }
     }
 
-    /// The columns behind the record's own: one a label with its probability at the end.
+    /// The columns behind the record's own: one a label with its score at the end.
     private var added: [String] { ["label", "score"] + labels.map { "score_\($0)" } }
 
     private var isTable: Bool { format == .csv || format == .tsv }

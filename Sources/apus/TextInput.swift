@@ -17,7 +17,7 @@ struct TextInput: ParsableArguments {
 
     func validate() throws {
         if !texts.isEmpty, input != nil { throw ValidationError("Give texts or --input, not both.") }
-        if ["label", "score", "scores", "logits"].contains(textField) || textField.hasPrefix("score_") {
+        if ["label", "score", "scores", "labels", "windows", "logits"].contains(textField) || textField.hasPrefix("score_") {
             throw ValidationError(
                 "--text-field \(textField) is the name of a field that is written; rename it in the input.")
         }

@@ -6,16 +6,30 @@ public struct Dataset: Sendable {
     public let name: String
     public let split: String
     public let texts: [String]
-    /// Each text's label, as an index into the model's labels.
-    public let labels: [Int]
+    public let truth: Truth
+
+    /// What is true of the texts, one each, in order; labels as indices into the model's.
+    public enum Truth: Sendable, Equatable {
+        case labels([Int])
+        /// Of each text as many as there are, each once.
+        case sets([[Int]])
+        case numbers([Double])
+    }
+
+    /// Each text's label, where there is one a text.
+    public var labels: [Int] {
+        guard case .labels(let labels) = truth else { return [] }
+        return labels
+    }
 
     /// - Parameters:
+    ///   - kind: what the model's scores say, and so what the labels are.
     ///   - names: what the model can say, by the data set's names; one with another label is refused.
     ///   - format: a file's; nil for what its suffix says.
     ///   - textField, labelField: the fields or columns of a file.
     public init(
-        path: String, split: String, names: LabelNames, format: RecordFormat? = nil, textField: String = "text",
-        labelField: String = "label"
+        path: String, split: String, kind: Prediction.Kind = .oneLabel, names: LabelNames, format: RecordFormat? = nil,
+        textField: String = "text", labelField: String = "label"
     ) throws(InputError) {
         name = path
         self.split = split
@@ -27,11 +41,11 @@ public struct Dataset: Sendable {
                     + "\(split)_labels.txt, or a file with text and label (.jsonl, .json, .csv, .tsv)")
         }
         var texts: [String] = []
-        var labels: [Int] = []
+        var labels = TruthReader(kind, names)
         if isDirectory.boolValue {
             texts = try Self.lines("\(path)/\(split)_text.txt").map(\.text)
             var mapping: [String: String] = [:]
-            for record in try Self.lines("\(path)/mapping.txt") {
+            for record in kind == .numbers ? [] : try Self.lines("\(path)/mapping.txt") {
                 let parts = record.text.split(separator: "\t").map(String.init)
                 guard parts.count == 2 else {
                     throw InputError("\(path)/mapping.txt, line \(record.line)", "is not a number, a tab and a label")
@@ -40,10 +54,17 @@ public struct Dataset: Sendable {
             }
             let file = "\(path)/\(split)_labels.txt"
             for record in try Self.lines(file) {
-                guard let label = mapping[record.text] else {
-                    throw InputError("\(file), line \(record.line)", "\"\(record.text)\" is not in mapping.txt")
+                let place = "\(file), line \(record.line)"
+                if kind == .numbers {
+                    guard try labels.add(.string(record.text), place) else { throw InputError(place, "is not a number") }
+                    continue
                 }
-                labels.append(try names.index(label, "\(path)/mapping.txt"))
+                var names: [JSONValue] = []
+                for number in kind == .labels ? TruthReader.parts(record.text) : [record.text] {
+                    guard let name = mapping[number] else { throw InputError(place, "\"\(number)\" is not in mapping.txt") }
+                    names.append(.string(name))
+                }
+                _ = try labels.add(kind == .labels ? .array(names) : names[0], "\(path)/mapping.txt")
             }
             guard texts.count == labels.count else {
                 throw InputError(path, "\(split)_text.txt has \(texts.count) lines, \(split)_labels.txt has \(labels.count)")
@@ -66,19 +87,17 @@ public struct Dataset: Sendable {
                         "has no column \"\(labelField)\"; its columns are \(columns.joined(separator: ", ")). "
                             + "Name the right one by --label-field")
                 }
-                guard let label = Self.string(value) else {
+                texts.append(record.text)
+                guard try labels.add(value ?? .null, place) else {
                     throw InputError(
                         place,
-                        "has neither a string nor a number in field \"\(labelField)\"; --label-field names the labels' field"
-                    )
+                        "has no \(labels.expected) in field \"\(labelField)\"; --label-field names the labels' field")
                 }
-                texts.append(record.text)
-                labels.append(try names.index(label, place))
             }
         }
         guard !texts.isEmpty else { throw InputError(path, "has no examples in split \"\(split)\"") }
         self.texts = texts
-        self.labels = labels
+        truth = labels.truth
     }
 
     private static func lines(_ path: String) throws(InputError) -> [Record] {
@@ -87,11 +106,80 @@ public struct Dataset: Sendable {
         while let record = try reader.next() { records.append(record) }
         return records
     }
+}
+
+/// Collects what is true of one text after the other.
+private struct TruthReader {
+    private let kind: Prediction.Kind
+    private let names: LabelNames
+    private var labels: [Int] = []
+    private var sets: [[Int]] = []
+    private var numbers: [Double] = []
+
+    init(_ kind: Prediction.Kind, _ names: LabelNames) {
+        self.kind = kind
+        self.names = names
+    }
+
+    var truth: Dataset.Truth {
+        switch kind {
+        case .oneLabel: .labels(labels)
+        case .labels: .sets(sets)
+        case .numbers: .numbers(numbers)
+        }
+    }
+
+    var count: Int { labels.count + sets.count + numbers.count }
+
+    /// In words.
+    var expected: String {
+        switch kind {
+        case .oneLabel: "label's name or number"
+        case .labels: "list of labels"
+        case .numbers: "number"
+        }
+    }
+
+    /// What stands in a table's cell for several labels.
+    static func parts(_ text: String) -> [String] {
+        text.split { ",;|".contains($0) }.map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    }
+
+    /// False where the value is of another type than it must be.
+    mutating func add(_ value: JSONValue, _ place: String) throws(InputError) -> Bool {
+        var value = value
+        if case .raw(let bytes) = value { value = (try? JSONValue(parsing: bytes)) ?? .null }
+        switch kind {
+        case .oneLabel:
+            guard let name = Self.name(value) else { return false }
+            labels.append(try names.index(name, place))
+        case .labels:
+            guard let set = try set(value, place) else { return false }
+            sets.append(set)
+        case .numbers:
+            guard let number = value.double ?? value.string.flatMap(Double.init), number.isFinite else { return false }
+            numbers.append(number)
+        }
+        return true
+    }
+
+    private func set(_ value: JSONValue, _ place: String) throws(InputError) -> [Int]? {
+        var parts: [String?] = [Self.name(value)]
+        if let values = value.array {
+            parts = values.map(Self.name)
+        } else if let text = value.string {
+            // A name may hold what else stands between names.
+            if let index = try? names.index(text, place) { return [index] }
+            parts = Self.parts(text)
+        }
+        var indices: Set<Int> = []
+        for part in parts {
+            guard let part else { return nil }
+            indices.insert(try names.index(part, place))
+        }
+        return indices.sorted()
+    }
 
     /// A label as it stands: a name, or a number.
-    private static func string(_ value: JSONValue?) -> String? {
-        guard case .raw(let bytes)? = value else { return value?.string }
-        guard let parsed = try? JSONValue(parsing: bytes) else { return nil }
-        return parsed.string ?? parsed.integer.map(String.init)
-    }
+    private static func name(_ value: JSONValue) -> String? { value.string ?? value.integer.map(String.init) }
 }

@@ -36,6 +36,12 @@ public struct Evaluation: Sendable {
                 "has \(classifier.labels.count) labels; an evaluation, which counts each label taken for "
                     + "each, is of \(Self.maximumLabels) at most")
         }
+        for model in [classifier, reference].compactMap(\.self) where model.kind != .oneLabel {
+            throw InputError(
+                model.directory.name,
+                "does not take one label of several (config.json, problem_type); gates, references and comparisons are for "
+                    + "models that do")
+        }
         let order = try reference.map { try Self.order(of: $0, for: classifier) }
         let total = dataset.texts.count * (reference == nil ? 1 : 2)
         let clock = ContinuousClock()

@@ -32,6 +32,8 @@ package final class FastTextClassifier: TextModel {
 
     package let architecture = "fastText"
     package var labels: [String] { model.labels }
+    /// One-vs-all, too, whose library takes the best label.
+    package let kind = Prediction.Kind.oneLabel
     package var weightsBytes: Int { model.file.bytes.count }
     package func weightsDigest() -> String { model.file.sha256() }
     package var maximumTokens: Int? { nil }

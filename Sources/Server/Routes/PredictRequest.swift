@@ -22,8 +22,8 @@ struct PredictRequest: TextPrediction.Body, Equatable {
     var truncates = true
     /// `inputs` only: the best so many labels; nil for all.
     var topK: Int?
-    /// `inputs` only: what is applied to the logits.
-    var function = Function.softmax
+    /// `inputs` only: what is applied to the logits; nil for what the model's own scores are.
+    var function: Function?
 
     init(body: [UInt8], limits: ServerLimits) throws(RequestError) {
         let json = try JSONValue(body: body, needs: "\"text\", \"texts\" or \"inputs\"")

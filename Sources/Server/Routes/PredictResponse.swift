@@ -13,18 +13,14 @@ extension PredictRequest {
         }
     }
 
-    private static func object(_ prediction: Prediction) -> JSONValue {
-        [
-            "label": .string(prediction.best.label), "score": .float(prediction.best.value),
-            "scores": .object(prediction.scores.map { .init($0.label, .float($0.value)) }),
-        ]
-    }
+    private static func object(_ prediction: Prediction) -> JSONValue { .object(prediction.members) }
 
     /// Labels and scores, the best first.
     private func ranking(_ prediction: Prediction) -> JSONValue {
         let values: [Float] =
             switch function {
-            case .softmax: prediction.scores.map(\.value)
+            case nil: prediction.scores.map(\.value)
+            case .softmax: prediction.shares
             case .sigmoid: prediction.logits.map { 1 / (1 + exp(-$0)) }
             case .none: prediction.logits
             }
@@ -33,5 +29,15 @@ extension PredictRequest {
             .map(\.element)
         return .array(
             ranked.prefix(topK ?? ranked.count).map { ["label": .string($0.0), "score": .float($0.1)] })
+    }
+}
+
+extension Prediction {
+    /// Each label's share: the scores, or a softmax of the logits of a model with others.
+    fileprivate var shares: [Float] {
+        guard kind != .oneLabel, let largest = logits.max() else { return scores.map(\.value) }
+        let exponentials = logits.map { exp($0 - largest) }
+        let sum = exponentials.reduce(0, +)
+        return exponentials.map { $0 / sum }
     }
 }
