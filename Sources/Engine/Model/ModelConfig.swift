@@ -5,6 +5,16 @@ package struct ModelConfig: Sendable {
     package enum Architecture: String, CaseIterable, Sendable {
         case roberta = "RobertaForSequenceClassification"
         case bert = "BertForSequenceClassification"
+        case distilBert = "DistilBertForSequenceClassification"
+        case xlmRoberta = "XLMRobertaForSequenceClassification"
+        case camembert = "CamembertForSequenceClassification"
+        case electra = "ElectraForSequenceClassification"
+        case mpnet = "MPNetForSequenceClassification"
+        case modernBert = "ModernBertForSequenceClassification"
+        case debertaV2 = "DebertaV2ForSequenceClassification"
+        case albert = "AlbertForSequenceClassification"
+
+        var offsetsPositions: Bool { [.roberta, .xlmRoberta, .camembert, .mpnet].contains(self) }
     }
 
     package let architecture: Architecture
@@ -60,8 +70,8 @@ package struct ModelConfig: Sendable {
             throw InputError("config.json", "layer_norm_eps must be a number between 0 and 1")
         }
         layerNormEpsilon = Float(epsilon)
-        padID = try settings.padID(default: architecture == .roberta ? 1 : 0, vocabulary: vocabulary.value)
-        guard architecture == .bert || positions.value > padID + 1 else {
+        padID = try settings.padID(default: architecture.offsetsPositions ? 1 : 0, vocabulary: vocabulary.value)
+        guard !architecture.offsetsPositions || positions.value > padID + 1 else {
             throw InputError(
                 "config.json", "max_position_embeddings \(positions.value) leaves no position after pad_token_id \(padID)")
         }
@@ -80,7 +90,7 @@ package struct ModelConfig: Sendable {
 
     /// The most tokens of one text, special tokens included.
     package var maximumTokens: Int {
-        architecture == .roberta ? positions.value - padID - 1 : positions.value
+        architecture.offsetsPositions ? positions.value - padID - 1 : positions.value
     }
 
     /// Typed access, with errors that name the setting.

@@ -17,8 +17,8 @@ package protocol SequenceClassifier: Sendable {
 extension ModelConfig.Architecture {
     package var model: any SequenceClassifier.Type {
         switch self {
-        case .roberta: RobertaForSequenceClassification.self
-        case .bert: BertForSequenceClassification.self
+        case .roberta, .xlmRoberta, .camembert, .mpnet: RobertaForSequenceClassification.self
+        case .bert, .distilBert, .electra, .modernBert, .debertaV2, .albert: BertForSequenceClassification.self
         }
     }
 }
