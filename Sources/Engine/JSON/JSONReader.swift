@@ -95,6 +95,9 @@ package struct JSONReader {
         return Array(bytes[start..<position])
     }
 
+    /// Whether the next value is an array.
+    package mutating func nextIsArray() throws(JSONError) -> Bool { try peek() == UInt8(ascii: "[") }
+
     /// Only white space may follow.
     package mutating func end() throws(JSONError) {
         skipWhitespace()

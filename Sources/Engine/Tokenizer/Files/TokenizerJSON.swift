@@ -1,22 +1,25 @@
 import Foundation
 
-/// `tokenizer.json`, as the `tokenizers` library writes it. Its truncation and padding are not used: what fits is the
-/// model's matter, and nothing is padded. A component that is not supported is an error that names it.
+/// `tokenizer.json`, as the `tokenizers` library writes it. Its truncation and padding are not used, but for the side that
+/// is cut off: what fits is the model's matter, and nothing is padded. A component that is not supported is an error that
+/// names it.
 struct TokenizerJSON {
-    private var settings: [JSONValue.Member] = []
-    private var model: [JSONValue.Member] = []
-    private var vocabulary: [VocabularyFiles.Entry] = []
-    private var merges: [VocabularyFiles.Merge] = []
+    static let name = "tokenizer.json"
 
-    static func load(_ path: String) throws(InputError) -> TextTokenizer {
+    private var members: [JSONValue.Member] = []
+    private var modelMembers: [JSONValue.Member] = []
+    /// Of the model: tokens and ids, or pieces and scores.
+    private(set) var vocabulary: [VocabularyFiles.Entry] = []
+    private(set) var pieces: UnigramVocabulary?
+    private(set) var merges: [VocabularyFiles.Merge] = []
+
+    init(_ path: String) throws(InputError) {
         let bytes = try JSONFile.bytes(path)
-        var file = TokenizerJSON()
         do {
-            try file.read(bytes)
+            try read(bytes)
         } catch {
-            throw InputError("tokenizer.json", "cannot be read: \(error)")
+            throw InputError(Self.name, "cannot be read: \(error)")
         }
-        return try file.tokenizer()
     }
 
     private mutating func read(_ bytes: [UInt8]) throws(JSONError) {
@@ -25,7 +28,7 @@ struct TokenizerJSON {
             if name.elementsEqual("model".utf8) {
                 try readModel(&reader)
             } else {
-                settings.append(.init(String(decoding: name, as: UTF8.self), try reader.value()))
+                members.append(.init(name.text, try reader.value()))
             }
         }
         try reader.end()
@@ -34,11 +37,15 @@ struct TokenizerJSON {
     private mutating func readModel(_ reader: inout JSONReader) throws(JSONError) {
         try reader.object { (reader, name) throws(JSONError) in
             if name.elementsEqual("vocab".utf8) {
-                vocabulary = try VocabularyFiles.entries(&reader)
+                if try reader.nextIsArray() {
+                    pieces = try VocabularyFiles.pieces(&reader)
+                } else {
+                    vocabulary = try VocabularyFiles.entries(&reader)
+                }
             } else if name.elementsEqual("merges".utf8) {
                 try readMerges(&reader)
             } else {
-                model.append(.init(String(decoding: name, as: UTF8.self), try reader.value()))
+                modelMembers.append(.init(name.text, try reader.value()))
             }
         }
     }
@@ -63,127 +70,36 @@ struct TokenizerJSON {
         }
     }
 
-    // MARK: - Components
+    subscript(name: String) -> JSONValue { JSONValue.object(members)[name] ?? .null }
 
-    private func setting(_ name: String) -> JSONValue {
-        JSONValue.object(settings)[name] ?? .null
+    var model: JSONValue { .object(modelMembers) }
+
+    /// Older files leave the type out; the library tries the models in this order.
+    var modelType: String {
+        if let type = model["type"]?.string { return type }
+        if pieces != nil { return "Unigram" }
+        if !merges.isEmpty { return "BPE" }
+        return model["continuing_subword_prefix"] != nil || model["unk_token"] == nil ? "WordPiece" : "WordLevel"
     }
 
-    private func unsupported(_ what: String, _ value: JSONValue, _ supported: String) -> InputError {
-        let found = value["type"]?.string ?? String(decoding: value.serialized().prefix(200), as: UTF8.self)
-        return InputError("tokenizer.json", "\(what) \(found) is not supported; supported: \(supported)")
-    }
-
-    private func tokenizer() throws(InputError) -> TextTokenizer {
-        let modelSettings = JSONValue.object(model)
-        let model: any SubwordModel
-        // Older files leave the type out; only BPE has merges.
-        switch modelSettings["type"]?.string ?? (merges.isEmpty ? "WordPiece" : "BPE") {
-        case "BPE": model = try byteLevel(modelSettings)
-        case "WordPiece": model = try wordPiece(modelSettings)
-        default: throw unsupported("model", modelSettings, "BPE, WordPiece")
-        }
-        let (prefix, suffix) = try template(setting("post_processor"))
-        return TextTokenizer(model: model, added: try addedTokens(), prefix: prefix, suffix: suffix)
-    }
-
-    private func byteLevel(_ model: JSONValue) throws(InputError) -> any SubwordModel {
-        guard setting("normalizer").isNull else { throw unsupported("normalizer", setting("normalizer"), "none with BPE") }
-        let splitter = setting("pre_tokenizer")
-        guard splitter["type"]?.string == "ByteLevel", splitter["use_regex"]?.bool ?? true else {
-            throw unsupported("pre_tokenizer", splitter, "ByteLevel with BPE")
-        }
-        for name in ["continuing_subword_prefix", "end_of_word_suffix"] where !(model[name]?.string ?? "").isEmpty {
-            throw InputError("tokenizer.json", "\(name) is not supported with byte-level BPE")
-        }
-        for name in ["byte_fallback", "ignore_merges"] where model[name]?.bool == true {
-            throw InputError("tokenizer.json", "\(name) is not supported with byte-level BPE")
-        }
-        if let dropout = model["dropout"]?.double, dropout > 0 {
-            throw InputError("tokenizer.json", "dropout \(dropout) would make token ids random; set it to null")
-        }
-        return try ByteLevelBPE(
-            vocabulary: TokenTable(vocabulary), merges: merges,
-            addsPrefixSpace: splitter["add_prefix_space"]?.bool ?? true, file: "tokenizer.json",
-            place: { "merge \($0 + 1)" })
-    }
-
-    private func wordPiece(_ model: JSONValue) throws(InputError) -> any SubwordModel {
-        let normalizer = setting("normalizer")
-        guard normalizer["type"]?.string == "BertNormalizer" else {
-            throw unsupported("normalizer", normalizer, "BertNormalizer with WordPiece")
-        }
-        guard setting("pre_tokenizer")["type"]?.string == "BertPreTokenizer" else {
-            throw unsupported("pre_tokenizer", setting("pre_tokenizer"), "BertPreTokenizer with WordPiece")
-        }
-        let table = TokenTable(vocabulary)
-        let unknown = model["unk_token"]?.string ?? "[UNK]"
-        guard let unknownID = table[Array(unknown.utf8)] else {
-            throw InputError("tokenizer.json", "the vocabulary has no token \"\(unknown)\" (unk_token)")
-        }
-        let longest = model["max_input_chars_per_word"]?.integer ?? 100
-        guard 1...1000 ~= longest else {
-            throw InputError("tokenizer.json", "max_input_chars_per_word \(longest) is not supported; supported: 1 to 1000")
-        }
-        let lowercases = normalizer["lowercase"]?.bool ?? true
-        return WordPiece(
-            vocabulary: table,
-            normalizer: BertNormalizer(
-                cleansText: normalizer["clean_text"]?.bool ?? true,
-                splitsChinese: normalizer["handle_chinese_chars"]?.bool ?? true,
-                stripsAccents: normalizer["strip_accents"]?.bool ?? lowercases, lowercases: lowercases),
-            unknownID: unknownID, maximumWordLength: longest,
-            continuation: Array((model["continuing_subword_prefix"]?.string ?? "##").utf8))
-    }
-
-    private func addedTokens() throws(InputError) -> [AddedTokens.Token] {
-        var tokens: [AddedTokens.Token] = []
-        for token in setting("added_tokens").array ?? [] {
+    /// The tokens that are found in the text, with their ids in this file.
+    func addedTokens() throws(InputError) -> [(id: Int, token: AddedToken)] {
+        var tokens: [(id: Int, token: AddedToken)] = []
+        for token in self["added_tokens"].array ?? [] {
             guard let content = token["content"]?.string, let id = token["id"]?.integer, 0...Int(Int32.max) ~= id else {
-                throw InputError("tokenizer.json", "added_tokens holds one without a content and an id")
+                throw InputError(Self.name, "added_tokens holds one without a content and an id")
             }
-            // A normalized token is looked for in the normalized text; without a normalizer that is the text itself.
-            if token["normalized"]?.bool == true, !setting("normalizer").isNull {
-                throw InputError("tokenizer.json", "added token \"\(content)\" is normalized, which is not supported")
-            }
-            tokens.append(.init(content: Array(content.utf8), id: id, token))
+            tokens.append((id, AddedToken(content, token)))
         }
         return tokens
     }
 
-    private func ids(_ values: ArraySlice<JSONValue>?, of name: String) throws(InputError) -> [Int] {
-        let ids = (values ?? []).compactMap(\.integer).filter { 0...Int(Int32.max) ~= $0 }
-        guard !ids.isEmpty, ids.count == values?.count else {
-            throw InputError("tokenizer.json", "post_processor names \"\(name)\" without its ids")
-        }
-        return ids
-    }
+    /// The side that its own truncation cuts off, which is the tokenizer's unless tokenizer_config.json says another.
+    var truncatesLeft: Bool? { self["truncation"]["direction"]?.string.map { $0.lowercased() == "left" } }
 
-    /// The ids before and behind a single text.
-    private func template(_ processor: JSONValue) throws(InputError) -> (prefix: [Int], suffix: [Int]) {
-        switch processor["type"]?.string {
-        case "RobertaProcessing", "BertProcessing":
-            return (
-                try ids(processor["cls"]?.array?.suffix(1), of: "cls"),
-                try ids(processor["sep"]?.array?.suffix(1), of: "sep")
-            )
-        case "TemplateProcessing":
-            var parts: (prefix: [Int], suffix: [Int]) = ([], [])
-            var hasText = false
-            for piece in processor["single"]?.array ?? [] {
-                if let name = piece["SpecialToken"]?["id"]?.string {
-                    let ids = try ids(processor["special_tokens"]?[name]?["ids"]?.array?[...], of: name)
-                    if hasText { parts.suffix += ids } else { parts.prefix += ids }
-                } else if piece["Sequence"]?["id"]?.string == "A", !hasText {
-                    hasText = true
-                } else {
-                    throw unsupported("post_processor", processor, "a template with one sequence")
-                }
-            }
-            guard hasText else { throw unsupported("post_processor", processor, "a template with one sequence") }
-            return parts
-        default:
-            throw unsupported("post_processor", processor, "RobertaProcessing, BertProcessing, TemplateProcessing")
-        }
+    static func unsupported(_ what: String, _ value: JSONValue, _ supported: [String]) -> InputError {
+        let found = value["type"]?.string ?? Array(value.serialized().prefix(200)).text
+        return InputError(
+            Self.name, "\(what) \(found) is not supported; supported: \(supported.joined(separator: ", "))")
     }
 }
