@@ -37,7 +37,7 @@ struct AddedToken: Sendable, Equatable {
 /// Which tokens are added, and their ids: those of the model's vocabulary, else the next free ones. Adding one again
 /// changes its settings.
 struct AddedVocabulary {
-    private let model: any TokenizerModel
+    let model: any TokenizerModel
     private(set) var tokens: [Int: AddedToken] = [:]
     private var ids: [[UInt8]: Int] = [:]
 

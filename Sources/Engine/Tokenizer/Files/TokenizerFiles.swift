@@ -90,9 +90,10 @@ struct TokenizerFiles {
     /// The id of `cls_token` and its like.
     func id(_ name: String, _ vocabulary: AddedVocabulary, _ file: String) throws(InputError) -> Int {
         let token = settings.content(name) ?? ""
-        guard let id = vocabulary.id(of: Array(token.utf8)) else {
-            throw InputError(file, "has no token \"\(token)\" (\(name))")
-        }
+        // Transformers adds one that is missing; the model has learnt nothing of it.
+        guard let id = vocabulary.id(of: Array(token.utf8)),
+            vocabulary.model.id(of: Array(token.utf8)) != nil || settings.adds(token)
+        else { throw InputError(file, "has no token \"\(token)\" (\(name))") }
         return id
     }
 

@@ -69,8 +69,10 @@ struct TokenizerSettings {
         return architecture.tokenizerFamily == .generic ? .generic : named
     }
 
+    /// nil for null, too.
     subscript(name: String) -> JSONValue? {
-        JSONValue.object(members)[name].flatMap { $0.isNull ? nil : $0 }
+        guard let value = JSONValue.object(members)[name], !value.isNull else { return .none }
+        return .some(value)
     }
 
     func flag(_ name: String) throws(InputError) -> Bool? {
@@ -121,6 +123,9 @@ struct TokenizerSettings {
             return token["content"]?.string.map { AddedToken($0, token, isSpecial: true) }
         }
     }
+
+    /// Whether a file says that there is such a token beside the vocabulary.
+    func adds(_ content: String) -> Bool { byContent[content] != nil }
 
     /// Tokens that no file names but the class has by default.
     func isDefault(_ token: AddedToken) -> Bool {
