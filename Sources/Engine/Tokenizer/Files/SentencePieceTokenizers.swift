@@ -74,7 +74,7 @@ extension TokenizerFiles {
     // MARK: - Vocabularies
 
     private func source(_ json: TokenizerJSON) throws(InputError) -> Source {
-        guard let pieces = json.pieces else { throw mismatch(json) }
+        guard let pieces = json.pieces.map(UnigramVocabulary.init) else { throw mismatch(json) }
         let additional = ["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"].map { AddedToken($0, isSpecial: true) }
         return Source(
             vocabulary: pieces, unknownID: unknownID(pieces, settings["unk_id"]?.integer ?? 1),
@@ -86,9 +86,9 @@ extension TokenizerFiles {
         guard family != .camembert || file.kind == .unigram else {
             throw InputError(file.file, "is no Unigram model, which CamembertTokenizer needs")
         }
-        var vocabulary = UnigramVocabulary(expectedBytes: 8 * file.pieces.count)
+        var gathered = UnigramPieces()
         func append(_ token: [UInt8], _ score: Double) throws(InputError) {
-            if let problem = vocabulary.append(token, score) { throw InputError(file.file, "has \(problem)") }
+            if let problem = gathered.append(token, score) { throw InputError(file.file, "has \(problem)") }
         }
         func append(_ name: String) throws(InputError) { try append(Array((settings.content(name) ?? "").utf8), 0) }
         var pieces = file.pieces[...]
@@ -108,6 +108,7 @@ extension TokenizerFiles {
         }
         for piece in pieces { try append(piece.token, Double(piece.score)) }
         if family == .xlmRoberta || family == .camembert { try append("mask_token") }
+        let vocabulary = UnigramVocabulary(gathered)
         return Source(
             vocabulary: vocabulary, unknownID: unknownID(vocabulary, file.unknownID),
             precompiled: file.charsmap.isEmpty || family == .debertaV2

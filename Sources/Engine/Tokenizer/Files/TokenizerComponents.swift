@@ -153,7 +153,7 @@ extension TokenizerJSON {
                 throw InputError(Self.file, "Unigram has no unk_id; what the vocabulary lacks would have no id")
             }
             return try Unigram(
-                pieces, unknownID: unknown, fallsBackToBytes: model["byte_fallback"]?.bool ?? false, file: Self.file)
+                UnigramVocabulary(pieces), unknownID: unknown, fallsBackToBytes: model["byte_fallback"]?.bool ?? false, file: Self.file)
         default:
             throw Self.unsupported(
                 "model", model["type"] == nil ? ["type": .string(modelType)] : model,

@@ -10,7 +10,7 @@ struct TokenizerJSON {
     private var modelMembers: [JSONValue.Member] = []
     /// Of the model: tokens and ids, or pieces and scores.
     private(set) var vocabulary: [VocabularyFiles.Entry] = []
-    private(set) var pieces: UnigramVocabulary?
+    private(set) var pieces: UnigramPieces?
     private(set) var merges: [VocabularyFiles.Merge] = []
 
     init(_ path: String) throws(InputError) {

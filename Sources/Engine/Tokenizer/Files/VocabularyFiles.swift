@@ -33,23 +33,23 @@ enum VocabularyFiles {
     }
 
     /// `[["token", score], …]`; a problem says what is wrong with a piece.
-    static func pieces(_ reader: inout JSONReader) throws(JSONError) -> UnigramVocabulary {
-        var vocabulary = UnigramVocabulary(expectedBytes: 1 << 16)
+    static func pieces(_ reader: inout JSONReader) throws(JSONError) -> UnigramPieces {
+        var pieces = UnigramPieces()
         try reader.array { (reader) throws(JSONError) in
             let position = reader.position
             var token: [UInt8]?
             var score: Double?
             var count = 0
             try reader.array { (reader) throws(JSONError) in
-                if count == 0 { token = try reader.string() } else { score = try reader.value().double }
+                if count == 0 { token = try reader.string() } else { score = try reader.double() }
                 count += 1
             }
             guard let token, let score, count == 2 else {
                 throw JSONError(offset: position, problem: "a piece that is not a token and a score")
             }
-            if let problem = vocabulary.append(token, score) { throw JSONError(offset: position, problem: problem) }
+            if let problem = pieces.append(token, score) { throw JSONError(offset: position, problem: problem) }
         }
-        return vocabulary
+        return pieces
     }
 
     /// One token a line, without white space behind it; a line's number is its id.

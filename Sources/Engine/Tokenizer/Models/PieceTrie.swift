@@ -1,56 +1,116 @@
-/// A trie of byte strings, for all pieces that begin at a place of a text. Its edges are one table of open addressing: a
-/// node and a byte to the next node.
+/// A trie of byte strings, for all pieces that begin at a place of a text. Its nodes stand in the order of their depth, the
+/// children of one side by side: the few that most texts touch share their cache lines.
 struct PieceTrie: Sendable {
-    /// node << 8 | byte in the upper half, the next node in the lower; 0 is free, as no edge leads to the root.
-    private var edges: [UInt64]
-    private var edgeCount = 0
-    private var shift: UInt64
-    /// Of each node the piece that ends there, or -1.
-    private var pieces: [Int32] = [-1]
-
-    init(expectedBytes: Int) {
-        var bits: UInt64 = 8
-        while 1 << bits < expectedBytes { bits += 1 }
-        edges = [UInt64](repeating: 0, count: 1 << bits)
-        shift = 64 - bits
+    struct Node: Sendable {
+        /// Its children end where those of the next node begin.
+        var firstChild: UInt32
+        /// The piece that ends here, or -1.
+        var piece: Int32
     }
 
-    /// A piece that stands twice is the last one. False where there are more nodes than fit: 2²⁴.
-    mutating func insert(_ text: some Sequence<UInt8>, _ piece: Int) -> Bool {
-        var node = 0
-        for byte in text {
-            let slot = slot(node, byte)
-            if edges[slot] != 0 {
-                node = Int(edges[slot] & 0xFFFF_FFFF)
-                continue
-            }
-            guard pieces.count < 1 << 24 else { return false }
-            let child = pieces.count
-            edges[slot] = UInt64(node << 8 | Int(byte)) << 32 | UInt64(child)
-            pieces.append(-1)
-            edgeCount += 1
-            if edgeCount * 3 > edges.count * 2 { grow() }
-            node = child
+    private var nodes: [Node] = []
+    /// The byte that leads to each node.
+    private var labels: [UInt8] = []
+    /// The children of the root by their bytes; 0 where there is none.
+    private var first = [UInt32](repeating: 0, count: 256)
+
+    /// - Parameters:
+    ///   - bytes: the pieces' bytes, one after the other; piece i ends before `ends[i]`.
+    init(bytes: [UInt8], ends: [Int32]) {
+        bytes.withUnsafeBufferPointer { bytes in
+            ends.withUnsafeBufferPointer { ends in build(bytes, ends) }
         }
-        pieces[node] = Int32(piece)
-        return true
     }
 
-    /// Calls `body` with each piece that begins at `start`, the shortest first, and where it ends.
-    func forEachPiece(of text: UnsafeBufferPointer<UInt8>, from start: Int, _ body: (Int, Int) -> Void) {
-        edges.withUnsafeBufferPointer { edges in
-            pieces.withUnsafeBufferPointer { pieces in
-                let mask = edges.count - 1
-                var node = 0
-                var position = start
-                while position < text.count {
-                    let key = UInt64(node << 8 | Int(text[position]))
-                    var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
-                    while edges[slot] != 0, edges[slot] >> 32 != key { slot = (slot + 1) & mask }
-                    if edges[slot] == 0 { return }
-                    node = Int(edges[slot] & 0xFFFF_FFFF)
-                    position += 1
-                    if pieces[node] >= 0 { body(Int(pieces[node]), position) }
+    private struct Key {
+        let prefix: UInt64
+        let piece: Int32
+    }
+
+    /// Level by level over the sorted pieces. One that stands twice is the last one.
+    private mutating func build(_ bytes: UnsafeBufferPointer<UInt8>, _ ends: UnsafeBufferPointer<Int32>) {
+        func range(_ piece: Int32) -> Range<Int> { (piece == 0 ? 0 : Int(ends[Int(piece) - 1]))..<Int(ends[Int(piece)]) }
+        var keys = (0..<Int32(ends.count)).map { piece in
+            let range = range(piece)
+            var prefix: UInt64 = 0
+            for offset in 0..<8 {
+                prefix = prefix << 8 | UInt64(offset < range.count ? bytes[range.lowerBound + offset] : 0)
+            }
+            return Key(prefix: prefix, piece: piece)
+        }
+        keys.sort { a, b in
+            if a.prefix != b.prefix { return a.prefix < b.prefix }
+            let (left, right) = (range(a.piece), range(b.piece))
+            var index = 0
+            while index < left.count, index < right.count {
+                let (x, y) = (bytes[left.lowerBound + index], bytes[right.lowerBound + index])
+                if x != y { return x < y }
+                index += 1
+            }
+            return (left.count, a.piece) < (right.count, b.piece)
+        }
+        var level = [0..<keys.count]
+        nodes = [Node(firstChild: 0, piece: -1)]
+        labels = [0]
+        var depth = 0
+        var firstOfLevel = 0
+        while !level.isEmpty {
+            var next: [Range<Int>] = []
+            for (offset, keysOfNode) in level.enumerated() {
+                nodes[firstOfLevel + offset].firstChild = UInt32(firstOfLevel + level.count + next.count)
+                var index = keysOfNode.lowerBound
+                while index < keysOfNode.upperBound, range(keys[index].piece).count == depth {
+                    nodes[firstOfLevel + offset].piece = keys[index].piece
+                    index += 1
+                }
+                while index < keysOfNode.upperBound {
+                    let label = bytes[range(keys[index].piece).lowerBound + depth]
+                    let start = index
+                    repeat { index += 1 } while index < keysOfNode.upperBound
+                        && bytes[range(keys[index].piece).lowerBound + depth] == label
+                    next.append(start..<index)
+                    labels.append(label)
+                }
+            }
+            firstOfLevel += level.count
+            nodes.append(contentsOf: repeatElement(Node(firstChild: 0, piece: -1), count: next.count))
+            level = next
+            depth += 1
+        }
+        nodes.append(Node(firstChild: UInt32(nodes.count), piece: -1))
+        // The empty piece ends at the root, which no text reaches.
+        for child in Int(nodes[0].firstChild)..<Int(nodes[1].firstChild) { first[Int(labels[child])] = UInt32(child) }
+    }
+
+    /// Reads the trie without a check of who else holds it at each step.
+    struct Reader {
+        let nodes: UnsafeBufferPointer<Node>
+        let labels: UnsafeBufferPointer<UInt8>
+        let first: UnsafeBufferPointer<UInt32>
+
+        /// The node behind `node` by `byte`, nil where there is none; the root is 0.
+        @inline(__always)
+        func child(_ node: Int, _ byte: UInt8) -> Int? {
+            if node == 0 { return first[Int(byte)] == 0 ? nil : Int(first[Int(byte)]) }
+            var low = Int(nodes[node].firstChild)
+            var high = Int(nodes[node + 1].firstChild)
+            while high - low > 8 {
+                let middle = (low + high) / 2
+                if labels[middle] <= byte { low = middle } else { high = middle }
+            }
+            while low < high {
+                if labels[low] == byte { return low }
+                low += 1
+            }
+            return nil
+        }
+    }
+
+    func withReader<Result>(_ body: (Reader) -> Result) -> Result {
+        nodes.withUnsafeBufferPointer { nodes in
+            labels.withUnsafeBufferPointer { labels in
+                first.withUnsafeBufferPointer { first in
+                    body(Reader(nodes: nodes, labels: labels, first: first))
                 }
             }
         }
@@ -58,26 +118,13 @@ struct PieceTrie: Sendable {
 
     /// The piece that is `text`.
     subscript(text: some Sequence<UInt8>) -> Int? {
-        var node = 0
-        for byte in text {
-            let edge = edges[slot(node, byte)]
-            if edge == 0 { return nil }
-            node = Int(edge & 0xFFFF_FFFF)
+        withReader { reader in
+            var node = 0
+            for byte in text {
+                guard let child = reader.child(node, byte) else { return nil }
+                node = child
+            }
+            return node == 0 || reader.nodes[node].piece < 0 ? nil : Int(reader.nodes[node].piece)
         }
-        return pieces[node] < 0 ? nil : Int(pieces[node])
-    }
-
-    private func slot(_ node: Int, _ byte: UInt8) -> Int {
-        let key = UInt64(node << 8 | Int(byte))
-        var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
-        while edges[slot] != 0, edges[slot] >> 32 != key { slot = (slot + 1) & (edges.count - 1) }
-        return slot
-    }
-
-    private mutating func grow() {
-        let old = edges
-        shift -= 1
-        edges = [UInt64](repeating: 0, count: 2 * old.count)
-        for edge in old where edge != 0 { edges[slot(Int(edge >> 40), UInt8(edge >> 32 & 0xFF))] = edge }
     }
 }

@@ -30,22 +30,8 @@ struct Unigram: TokenizerModel {
     func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
         withUnsafeTemporaryAllocation(of: Best.self, capacity: piece.count + 1) { best in
             best.initialize(repeating: Best())
-            let walk = ScalarWalk(bytes: piece)
-            var start = 0
-            while let (_, next) = walk.scalar(at: start) {
-                let score = best[start].score
-                var hasScalar = false
-                func offer(_ id: Int, _ score: Double, _ end: Int) {
-                    if best[end].start < 0 || score > best[end].score {
-                        best[end] = Best(score: score, start: Int32(start), id: Int32(id))
-                    }
-                }
-                vocabulary.trie.forEachPiece(of: piece, from: start) { id, end in
-                    offer(id, vocabulary.scores[id] + score, end)
-                    if end == next { hasScalar = true }
-                }
-                if !hasScalar { offer(unknownID, unknownScore + score, next) }
-                start = next
+            vocabulary.scores.withUnsafeBufferPointer { scores in
+                vocabulary.trie.withReader { trie in findBest(of: piece, best, scores, trie) }
             }
             let first = ids.count
             var end = piece.count
@@ -69,6 +55,37 @@ struct Unigram: TokenizerModel {
         }
     }
 
+    /// Of each place that a way reaches the best last token.
+    private func findBest(
+        of piece: UnsafeBufferPointer<UInt8>, _ best: UnsafeMutableBufferPointer<Best>,
+        _ scores: UnsafeBufferPointer<Double>, _ trie: PieceTrie.Reader
+    ) {
+        func offer(_ id: Int, _ score: Double, from start: Int, to end: Int) {
+            if best[end].start < 0 || score > best[end].score {
+                best[end] = Best(score: score, start: Int32(start), id: Int32(id))
+            }
+        }
+        var start = 0
+        while start < piece.count {
+            let score = best[start].score
+            let lead = piece[start]
+            let next = min(start + (lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4), piece.count)
+            var hasScalar = false
+            var node = 0
+            var end = start
+            while end < piece.count, let child = trie.child(node, piece[end]) {
+                node = child
+                end += 1
+                let id = Int(trie.nodes[node].piece)
+                if id < 0 { continue }
+                offer(id, scores[id] + score, from: start, to: end)
+                if end == next { hasScalar = true }
+            }
+            if !hasScalar { offer(unknownID, unknownScore + score, from: start, to: next) }
+            start = next
+        }
+    }
+
     /// Backwards, as the ids are gathered from the end.
     private func append(unknown text: UnsafeBufferPointer<UInt8>, to ids: inout [Int]) {
         if let id = vocabulary.trie[text] { return ids.append(id) }
@@ -79,34 +96,42 @@ struct Unigram: TokenizerModel {
 
 /// Pieces and their scores, by id.
 struct UnigramVocabulary: Sendable {
-    private(set) var trie: PieceTrie
-    private(set) var scores: [Double] = []
-    private(set) var leastScore = Double.infinity
-    private var bytes: [UInt8] = []
-    private var ends: [Int32] = []
+    let trie: PieceTrie
+    let scores: [Double]
+    let leastScore: Double
+    private let pieces: UnigramPieces
 
-    init(expectedBytes: Int) { trie = PieceTrie(expectedBytes: expectedBytes) }
+    init(_ pieces: UnigramPieces) {
+        self.pieces = pieces
+        trie = PieceTrie(bytes: pieces.bytes, ends: pieces.ends)
+        scores = pieces.scores
+        leastScore = pieces.scores.min() ?? 0
+    }
 
     var count: Int { scores.count }
 
-    var entries: [(token: [UInt8], id: Int)] { (0..<count).map { (token($0), $0) } }
-
-    func token(_ id: Int) -> [UInt8] { Array(bytes[(id == 0 ? 0 : Int(ends[id - 1]))..<Int(ends[id])]) }
+    var entries: [(token: [UInt8], id: Int)] { (0..<count).map { (pieces[$0], $0) } }
 
     /// The first of the pieces that are `token`.
     func firstPlace(of token: [UInt8]) -> Int? {
-        trie[token] == nil ? nil : (0..<count).first { self.token($0) == token }
+        trie[token] == nil ? nil : (0..<count).first { pieces[$0] == token }
     }
+}
+
+/// Pieces and scores as a file has them.
+struct UnigramPieces: Sendable {
+    fileprivate(set) var scores: [Double] = []
+    fileprivate(set) var bytes: [UInt8] = []
+    fileprivate(set) var ends: [Int32] = []
+
+    subscript(id: Int) -> [UInt8] { Array(bytes[(id == 0 ? 0 : Int(ends[id - 1]))..<Int(ends[id])]) }
 
     /// The problem, where there is one.
-    mutating func append(_ token: [UInt8], _ score: Double) -> String? {
-        guard score.isFinite else { return "the score \(score) of piece \(count); a score is a finite number" }
-        guard trie.insert(token, count), bytes.count + token.count < Int(Int32.max) else {
-            return "pieces of more than 2²⁴ different beginnings"
-        }
+    mutating func append(_ token: some Collection<UInt8>, _ score: Double) -> String? {
+        guard score.isFinite else { return "the score \(score) of piece \(scores.count); a score is a finite number" }
+        guard bytes.count + token.count < Int(Int32.max) else { return "more than 2 GiB of pieces" }
         scores.append(score)
-        leastScore = min(leastScore, score)
-        bytes += token
+        bytes.append(contentsOf: token)
         ends.append(Int32(bytes.count))
         return nil
     }
