@@ -28,6 +28,13 @@ struct AddedToken: Sendable, Equatable {
         normalized = settings["normalized"]?.bool
     }
 
+    /// Looked for in the text as it stands.
+    var unnormalized: AddedToken {
+        var token = self
+        token.normalized = false
+        return token
+    }
+
     static func == (a: Self, b: Self) -> Bool {
         a.content == b.content && a.stripsLeft == b.stripsLeft && a.stripsRight == b.stripsRight
             && a.isSingleWord == b.isSingleWord && a.isSpecial == b.isSpecial && a.isNormalized == b.isNormalized
@@ -55,6 +62,12 @@ struct AddedVocabulary {
             ids[token.content] = id
             tokens[id] = token
         }
+    }
+
+    /// Adds one with an id that is given.
+    mutating func set(_ id: Int, _ token: AddedToken) {
+        ids[token.content] = id
+        tokens[id] = token
     }
 
     /// Takes out one that is in no vocabulary.

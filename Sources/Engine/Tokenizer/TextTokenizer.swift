@@ -36,12 +36,13 @@ public struct TextTokenizer: Sendable {
     let model: any TokenizerModel
     let postProcessor: PostProcessor
     private let added: [Int: AddedToken]
-    private let matching: Matching
+    private let cutting: Cutting
 
-    /// Who says what happens to white space beside added tokens.
-    enum Matching: Sendable {
+    /// Who says which text of a pair keeps one more, where an odd number fits.
+    enum Cutting: Sendable {
+        /// The `tokenizers` library: the longer one; of equals the second.
         case library
-        /// The tokenizers that are written in Python: BERTweet's, PhoBERT's.
+        /// The tokenizers that are written in Python, BERTweet's and PhoBERT's: the shorter one; of equals the first.
         case python
     }
 
@@ -56,14 +57,14 @@ public struct TextTokenizer: Sendable {
 
     init(
         added: [Int: AddedToken], normalizer: (any Normalizer)?, preTokenizer: (any PreTokenizer)?,
-        model: any TokenizerModel, postProcessor: PostProcessor, matching: Matching = .library
+        model: any TokenizerModel, postProcessor: PostProcessor, cutting: Cutting = .library
     ) {
         self.normalizer = normalizer
         self.preTokenizer = preTokenizer
         self.model = model
         self.postProcessor = postProcessor
         self.added = added
-        self.matching = matching
+        self.cutting = cutting
         addedTokens = AddedTokens(added)
         normalizedTokens = AddedTokens(added) { content in
             var text = StagedText()
@@ -97,7 +98,7 @@ public struct TextTokenizer: Sendable {
         let first = tokenIDs(of: preparation.prepare(text))
         let second = pair.map { tokenIDs(of: preparation.prepare($0)) }
         let special = postProcessor.added(isPair: pair != nil)
-        let (firstCount, secondCount) = Self.lengths(
+        let (firstCount, secondCount) = lengths(
             first.count, second?.count, within: max(maximumTokens - special, 0))
         func cut(_ ids: [Int], _ count: Int) -> ArraySlice<Int> { truncatesLeft ? ids.suffix(count) : ids.prefix(count) }
         let (ids, secondStart) = postProcessor.apply(cut(first, firstCount), second.map { cut($0, secondCount) })
@@ -107,12 +108,15 @@ public struct TextTokenizer: Sendable {
 
     /// What is left of two texts of `first` and `second` tokens where `room` fit: the longer one is cut first, as the
     /// library's LongestFirst does it.
-    private static func lengths(_ first: Int, _ second: Int?, within room: Int) -> (Int, Int) {
+    private func lengths(_ first: Int, _ second: Int?, within room: Int) -> (Int, Int) {
         guard let second else { return (min(first, room), 0) }
         guard first + second > room else { return (first, second) }
         let shorter = min(first, second)
         var (kept, rest) = (shorter, shorter > room ? shorter : max(shorter, room - shorter))
-        if kept + rest > room { (kept, rest) = (room / 2, room / 2 + room % 2) }
+        if kept + rest > room {
+            (kept, rest) = (room / 2, room / 2 + room % 2)
+            if cutting == .python { swap(&kept, &rest) }
+        }
         return first > second ? (rest, kept) : (kept, rest)
     }
 

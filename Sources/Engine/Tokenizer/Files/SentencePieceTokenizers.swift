@@ -50,7 +50,7 @@ extension TokenizerFiles {
             if let precompiled { normalizers.append(precompiled) }
             return NormalizerSequence(normalizers: normalizers)
         case .debertaV2:
-            let spaces = Regex(trusted: #"\s{2,}|[\n\r\t]"#, ignoresCase: false, isVerbose: false)
+            let spaces = Regex(trusted: #"\s{2,}|[\n\r\t]"#)
             var normalizers: [any Normalizer] = try settings.flag("do_lower_case") == true ? [Lowercase()] : []
             normalizers += [
                 Replace(pattern: .regex(spaces), content: Array(" ".utf8)), UnicodeForm.nfc, Strip(left: false, right: true),

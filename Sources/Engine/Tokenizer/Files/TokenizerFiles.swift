@@ -65,7 +65,7 @@ struct TokenizerFiles {
         case .bert, .mpnet: return try bert(vocabularySize)
         case .roberta: return try roberta(vocabularySize)
         case .xlmRoberta, .camembert, .albert, .debertaV2: return try sentencePiece(vocabularySize)
-        case .bertweet, .phobert: throw InputError(directory, "BERTweet's tokenizer is not supported")
+        case .bertweet, .phobert: return try fastBPE(vocabularySize)
         }
     }
 
@@ -78,13 +78,17 @@ struct TokenizerFiles {
         var vocabulary = AddedVocabulary(model)
         vocabulary.add(first)
         vocabulary.add(settings.tokensToAdd(additional: additional, existing: Set(first.map(\.content))))
+        removeUnreachable(&vocabulary, vocabularySize)
+        return vocabulary
+    }
+
+    func removeUnreachable(_ vocabulary: inout AddedVocabulary, _ vocabularySize: Int) {
         // A token that a class has by default, but neither the vocabulary nor the model's embeddings, is in no text that
         // the model was trained on.
         for (id, token) in vocabulary.tokens
-        where id >= vocabularySize && model.id(of: token.content) == nil && settings.isDefault(token) {
+        where id >= vocabularySize && vocabulary.model.id(of: token.content) == nil && settings.isDefault(token) {
             vocabulary.remove(id)
         }
-        return vocabulary
     }
 
     /// The id of `cls_token` and its like.

@@ -1,18 +1,32 @@
 /// A trie of byte strings, for all pieces that begin at a place of a text. Its nodes stand in the order of their depth, the
 /// children of one side by side: the few that most texts touch share their cache lines.
 struct PieceTrie: Sendable {
+    /// All that a step needs, in one word: what it reads of a child is the child.
     struct Node: Sendable {
-        /// Its children end where those of the next node begin.
-        var firstChild: UInt32
+        fileprivate var bits: UInt64 = 0
+
+        /// The place of the first of its children.
+        fileprivate var firstChild: Int { Int(bits & 0xFF_FFFF) }
         /// The piece that ends here, or -1.
-        var piece: Int32
+        @inline(__always)
+        var piece: Int { Int(bits >> 24 & 0xFF_FFFF) - 1 }
+        /// The byte that leads here.
+        fileprivate var label: UInt8 { UInt8(truncatingIfNeeded: bits >> 48) }
+        /// How many children there are; of 256, which only the root may have, 0.
+        fileprivate var childCount: Int { Int(bits >> 56) }
+
+        fileprivate mutating func setFirstChild(_ place: Int) { bits |= UInt64(place) }
+        fileprivate mutating func setPiece(_ piece: Int32) { bits = bits & ~(0xFF_FFFF << 24) | UInt64(piece + 1) << 24 }
+        fileprivate mutating func setLabel(_ label: UInt8) { bits |= UInt64(label) << 48 }
+        fileprivate mutating func setChildCount(_ count: Int) { bits |= UInt64(count & 0xFF) << 56 }
     }
 
+    /// More bytes of pieces might be more nodes than a node can name.
+    static let maximumBytes = 1 << 24 - 2
+
     private var nodes: [Node] = []
-    /// The byte that leads to each node.
-    private var labels: [UInt8] = []
-    /// The children of the root by their bytes; 0 where there is none.
-    private var first = [UInt32](repeating: 0, count: 256)
+    /// The children of the root by their bytes; empty where there is none.
+    private var first = [Node](repeating: Node(), count: 256)
 
     /// - Parameters:
     ///   - bytes: the pieces' bytes, one after the other; piece i ends before `ends[i]`.
@@ -50,17 +64,18 @@ struct PieceTrie: Sendable {
             return (left.count, a.piece) < (right.count, b.piece)
         }
         var level = [0..<keys.count]
-        nodes = [Node(firstChild: 0, piece: -1)]
-        labels = [0]
+        nodes = [Node()]
         var depth = 0
         var firstOfLevel = 0
         while !level.isEmpty {
             var next: [Range<Int>] = []
             for (offset, keysOfNode) in level.enumerated() {
-                nodes[firstOfLevel + offset].firstChild = UInt32(firstOfLevel + level.count + next.count)
+                let node = firstOfLevel + offset
+                let firstChild = firstOfLevel + level.count + next.count
+                nodes[node].setFirstChild(firstChild)
                 var index = keysOfNode.lowerBound
                 while index < keysOfNode.upperBound, range(keys[index].piece).count == depth {
-                    nodes[firstOfLevel + offset].piece = keys[index].piece
+                    nodes[node].setPiece(keys[index].piece)
                     index += 1
                 }
                 while index < keysOfNode.upperBound {
@@ -69,37 +84,47 @@ struct PieceTrie: Sendable {
                     repeat { index += 1 } while index < keysOfNode.upperBound
                         && bytes[range(keys[index].piece).lowerBound + depth] == label
                     next.append(start..<index)
-                    labels.append(label)
+                    var child = Node()
+                    child.setLabel(label)
+                    nodes.append(child)
                 }
+                nodes[node].setChildCount(firstOfLevel + level.count + next.count - firstChild)
             }
             firstOfLevel += level.count
-            nodes.append(contentsOf: repeatElement(Node(firstChild: 0, piece: -1), count: next.count))
             level = next
             depth += 1
         }
-        nodes.append(Node(firstChild: UInt32(nodes.count), piece: -1))
-        // The empty piece ends at the root, which no text reaches.
-        for child in Int(nodes[0].firstChild)..<Int(nodes[1].firstChild) { first[Int(labels[child])] = UInt32(child) }
+        // Those of the root, of which there may be too many for their count, are looked up.
+        var child = nodes[0].firstChild
+        var last = -1
+        while child < nodes.count, Int(nodes[child].label) > last {
+            last = Int(nodes[child].label)
+            first[last] = nodes[child]
+            child += 1
+            if child - nodes[0].firstChild == nodes[0].childCount { break }
+        }
     }
 
     /// Reads the trie without a check of who else holds it at each step.
     struct Reader {
-        let nodes: UnsafeBufferPointer<Node>
-        let labels: UnsafeBufferPointer<UInt8>
-        let first: UnsafeBufferPointer<UInt32>
+        fileprivate let nodes: UnsafeBufferPointer<Node>
+        fileprivate let first: UnsafeBufferPointer<Node>
 
-        /// The node behind `node` by `byte`, nil where there is none; the root is 0.
+        /// The root's child by `byte`.
         @inline(__always)
-        func child(_ node: Int, _ byte: UInt8) -> Int? {
-            if node == 0 { return first[Int(byte)] == 0 ? nil : Int(first[Int(byte)]) }
-            var low = Int(nodes[node].firstChild)
-            var high = Int(nodes[node + 1].firstChild)
+        func start(_ byte: UInt8) -> Node? { first[Int(byte)].bits == 0 ? nil : first[Int(byte)] }
+
+        /// The node behind `node` by `byte`, nil where there is none.
+        @inline(__always)
+        func child(_ node: Node, _ byte: UInt8) -> Node? {
+            var low = node.firstChild
+            var high = low + node.childCount
             while high - low > 8 {
                 let middle = (low + high) / 2
-                if labels[middle] <= byte { low = middle } else { high = middle }
+                if nodes[middle].label <= byte { low = middle } else { high = middle }
             }
             while low < high {
-                if labels[low] == byte { return low }
+                if nodes[low].label == byte { return nodes[low] }
                 low += 1
             }
             return nil
@@ -108,23 +133,20 @@ struct PieceTrie: Sendable {
 
     func withReader<Result>(_ body: (Reader) -> Result) -> Result {
         nodes.withUnsafeBufferPointer { nodes in
-            labels.withUnsafeBufferPointer { labels in
-                first.withUnsafeBufferPointer { first in
-                    body(Reader(nodes: nodes, labels: labels, first: first))
-                }
-            }
+            first.withUnsafeBufferPointer { first in body(Reader(nodes: nodes, first: first)) }
         }
     }
 
     /// The piece that is `text`.
     subscript(text: some Sequence<UInt8>) -> Int? {
         withReader { reader in
-            var node = 0
+            var node: Node?
             for byte in text {
-                guard let child = reader.child(node, byte) else { return nil }
+                guard let child = node.map({ reader.child($0, byte) }) ?? reader.start(byte) else { return nil }
                 node = child
             }
-            return node == 0 || reader.nodes[node].piece < 0 ? nil : Int(reader.nodes[node].piece)
+            guard let node, node.piece >= 0 else { return nil }
+            return node.piece
         }
     }
 }

@@ -71,15 +71,16 @@ struct Unigram: TokenizerModel {
             let lead = piece[start]
             let next = min(start + (lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4), piece.count)
             var hasScalar = false
-            var node = 0
+            var node = trie.start(lead)
             var end = start
-            while end < piece.count, let child = trie.child(node, piece[end]) {
-                node = child
+            while let found = node {
                 end += 1
-                let id = Int(trie.nodes[node].piece)
-                if id < 0 { continue }
-                offer(id, scores[id] + score, from: start, to: end)
-                if end == next { hasScalar = true }
+                let id = found.piece
+                if id >= 0 {
+                    offer(id, scores[id] + score, from: start, to: end)
+                    if end == next { hasScalar = true }
+                }
+                node = end < piece.count ? trie.child(found, piece[end]) : nil
             }
             if !hasScalar { offer(unknownID, unknownScore + score, from: start, to: next) }
             start = next
@@ -129,7 +130,7 @@ struct UnigramPieces: Sendable {
     /// The problem, where there is one.
     mutating func append(_ token: some Collection<UInt8>, _ score: Double) -> String? {
         guard score.isFinite else { return "the score \(score) of piece \(scores.count); a score is a finite number" }
-        guard bytes.count + token.count < Int(Int32.max) else { return "more than 2 GiB of pieces" }
+        guard bytes.count + token.count <= PieceTrie.maximumBytes else { return "more than 16 MiB of pieces" }
         scores.append(score)
         bytes.append(contentsOf: token)
         ends.append(Int32(bytes.count))

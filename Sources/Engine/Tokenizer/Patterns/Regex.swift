@@ -16,7 +16,7 @@ struct Regex: Sendable {
         case behind(ScalarSet, isNegated: Bool)
         case textStart
         case textEnd
-        case wordBoundary
+        case wordBoundary(ScalarSet)
         case match
     }
 
@@ -32,8 +32,8 @@ struct Regex: Sendable {
     }
 
     /// One of this program's own.
-    init(trusted source: String, ignoresCase: Bool, isVerbose: Bool) {
-        var parser = RegexParser(source, ignoresCase: ignoresCase, isVerbose: isVerbose)
+    init(trusted source: String, ignoresCase: Bool = false, dialect: RegexParser.Dialect = .oniguruma) {
+        var parser = RegexParser(source, ignoresCase: ignoresCase, dialect: dialect)
         do {
             program = try parser.parse()
         } catch {
@@ -154,9 +154,9 @@ struct Regex: Sendable {
                     fails = (walk.scalar(before: position).map(set.contains) ?? false) == isNegated
                 case .textStart: fails = position != 0
                 case .textEnd: fails = position != walk.bytes.count
-                case .wordBoundary:
-                    let before = walk.scalar(before: position).map(UnicodeClass.isRegexWord) ?? false
-                    let after = walk.scalar(at: position).map { UnicodeClass.isRegexWord($0.value) } ?? false
+                case .wordBoundary(let word):
+                    let before = walk.scalar(before: position).map(word.contains) ?? false
+                    let after = walk.scalar(at: position).map { word.contains($0.value) } ?? false
                     fails = before == after
                 }
                 if !fails {

@@ -9,13 +9,18 @@ struct RegexParser {
     private var ignoresCase = false
     private var depth = 0
 
-    /// As Python's `regex` with VERBOSE: white space and comments in the source mean nothing.
-    private let isVerbose: Bool
+    enum Dialect: Sendable {
+        case oniguruma
+        /// Python's package regex with VERBOSE: white space in the source means nothing; its own word characters.
+        case python
+    }
 
-    init(_ source: String, ignoresCase: Bool = false, isVerbose: Bool = false) {
+    private let dialect: Dialect
+
+    init(_ source: String, ignoresCase: Bool = false, dialect: Dialect = .oniguruma) {
         self.source = Array(source.unicodeScalars)
         self.ignoresCase = ignoresCase
-        self.isVerbose = isVerbose
+        self.dialect = dialect
     }
 
     mutating func parse() throws(Problem) -> [Regex.Instruction] {
@@ -33,10 +38,8 @@ struct RegexParser {
     }
 
     private mutating func skipBlank() {
-        guard isVerbose else { return }
-        while let scalar = next, scalar.properties.isWhitespace || scalar == "#" {
-            if scalar == "#" { while let other = next, other != "\n" { _ = other; position += 1 } } else { position += 1 }
-        }
+        guard dialect == .python else { return }
+        while let scalar = next, scalar.properties.isWhitespace { position += 1 }
     }
 
     private mutating func alternatives() throws(Problem) -> [Regex.Instruction] {
@@ -186,8 +189,8 @@ struct RegexParser {
     private mutating func classEscape(_ scalar: Unicode.Scalar) throws(Problem) -> (ScalarSet.Class, isNegated: Bool)? {
         switch scalar {
         case "s", "S": return (.space, scalar == "S")
-        case "d", "D": return (.digit, scalar == "D")
-        case "w", "W": return (.word, scalar == "W")
+        case "d", "D": return (dialect == .python ? .tweetDigit : .digit, scalar == "D")
+        case "w", "W": return (dialect == .python ? .tweetWord : .word, scalar == "W")
         case "p", "P":
             var isNegated = scalar == "P"
             guard take("{"), let end = source[position...].firstIndex(of: "}") else { throw Problem(what: "\\\(scalar)") }
@@ -228,7 +231,11 @@ struct RegexParser {
         switch scalar {
         case "A": return [.textStart]
         case "z": return [.textEnd]
-        case "b": return [.wordBoundary]
+        case "b":
+            var word = ScalarSet()
+            word.insert(dialect == .python ? .tweetWord : .word, isNegated: false)
+            word.complete()
+            return [.wordBoundary(word)]
         default: break
         }
         if let (kind, isNegated) = try classEscape(scalar) {

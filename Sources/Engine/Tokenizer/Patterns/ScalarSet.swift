@@ -1,6 +1,6 @@
 /// The scalars that one place of a regular expression matches: `a`, `\s`, `[^\r\n\p{L}]`.
 struct ScalarSet: Sendable {
-    enum Class: Sendable { case space, digit, word, letter, number, mark, punctuation }
+    enum Class: Sendable { case space, digit, word, letter, number, mark, punctuation, tweetDigit, tweetWord }
 
     private var ranges: [ClosedRange<UInt32>] = []
     private var classes: [(Class, isNegated: Bool)] = []
@@ -62,6 +62,8 @@ struct ScalarSet: Sendable {
                     case .number: UnicodeClass.isNumber(scalar)
                     case .mark: UnicodeClass.isRegexMark(scalar)
                     case .punctuation: UnicodeClass.isRegexPunctuation(scalar)
+                    case .tweetDigit: UnicodeClass.isTweetDigit(scalar)
+                    case .tweetWord: UnicodeClass.isTweetWord(scalar)
                     }
                 return isMember != isNegated
             }

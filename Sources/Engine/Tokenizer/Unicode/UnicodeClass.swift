@@ -21,6 +21,13 @@ enum UnicodeClass {
         }
     }
 
+    /// What Python's str.isspace() holds of: separators among the controls, too.
+    static func isPythonSpace(_ scalar: UInt32) -> Bool { isWhitespace(scalar) || 0x1C...0x1F ~= scalar }
+
+    /// `\w` and `\d` of Python's package regex.
+    static func isTweetWord(_ scalar: UInt32) -> Bool { contains(TweetTables.words, scalar) }
+    static func isTweetDigit(_ scalar: UInt32) -> Bool { contains(TweetTables.digits, scalar) }
+
     /// Deleted by BERT's text cleaning: controls, formats, private use, U+FFFD.
     static func isRemovedByBert(_ scalar: UInt32) -> Bool { contains(UnicodeTables.bertRemoved, scalar) }
 
