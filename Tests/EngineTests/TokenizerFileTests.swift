@@ -168,7 +168,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("BertJapaneseTokenizer", "tokenizer_config.json: tokenizer_class BertJapaneseTokenizer is not supported; supported are"),
+        ("BertJapaneseTokenizer", "tokenizer_config.json: tokenizer_class BertJapaneseTokenizer is not supported"),
         ("PreTrainedTokenizer", "tokenizer_class PreTrainedTokenizer is not supported"),
         ("XLMRobertaTokenizer", "neither tokenizer.json nor sentencepiece.bpe.model"),
         ("AlbertTokenizerFast", "neither tokenizer.json nor spiece.model"),
@@ -184,7 +184,7 @@ import Testing
         let directory = try TemporaryDirectory(model: "bert-tiny")
         let model = #"{"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}"#
         try directory.write("{\"model\": \(model)}", to: "tokenizer.json")
-        #expect(try message(directory).hasPrefix("tokenizer.json: its model Unigram is not one that the tokenizer's class reads"))
+        #expect(try message(directory).hasPrefix("tokenizer.json: its model Unigram is not one that the tokenizer's class"))
     }
 
     @Test(arguments: [

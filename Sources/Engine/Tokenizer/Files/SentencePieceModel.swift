@@ -2,7 +2,12 @@ import Foundation
 
 /// A SentencePiece model file (`sentencepiece_model.proto`): pieces with their scores, and how text is normalized.
 struct SentencePieceModel {
-    enum Kind: Int { case unigram = 1, bpe, word, char }
+    enum Kind: Int {
+        case unigram = 1
+        case bpe = 2
+        case word = 3
+        case char = 4
+    }
 
     private(set) var pieces: [(token: [UInt8], score: Float, isControl: Bool, isUserDefined: Bool)] = []
     private(set) var charsmap: [UInt8] = []

@@ -153,7 +153,8 @@ extension TokenizerJSON {
                 throw InputError(Self.file, "Unigram has no unk_id; what the vocabulary lacks would have no id")
             }
             return try Unigram(
-                UnigramVocabulary(pieces), unknownID: unknown, fallsBackToBytes: model["byte_fallback"]?.bool ?? false, file: Self.file)
+                UnigramVocabulary(pieces), unknownID: unknown, fallsBackToBytes: model["byte_fallback"]?.bool ?? false,
+                file: Self.file)
         default:
             throw Self.unsupported(
                 "model", model["type"] == nil ? ["type": .string(modelType)] : model,

@@ -27,9 +27,10 @@ extension TextTokenizer {
         }
         let special = max(postProcessor.added(isPair: false), postProcessor.added(isPair: true))
         guard special <= maximumTokens else {
-            let limit = maximumTokens < config.maximumTokens ? "model_max_length" : "max_position_embeddings"
+            let isOfTokenizer = maximumTokens < config.maximumTokens
             throw InputError(
-                maximumTokens < config.maximumTokens ? files.settings.file : "config.json", "\(limit) leaves no room for a text")
+                isOfTokenizer ? files.settings.file : "config.json",
+                "\(isOfTokenizer ? "model_max_length" : "max_position_embeddings") leaves no room for a text")
         }
     }
 }
@@ -55,10 +56,8 @@ struct TokenizerFiles {
         let isPython = family == .bertweet || family == .phobert
         guard json != nil && !isPython || !family.files.isEmpty && family.files.allSatisfy(exists) else {
             let files = family.files.joined(separator: " and ")
-            throw InputError(
-                directory,
-                "has no tokenizer: "
-                    + (isPython ? "no \(files)" : files.isEmpty ? "no tokenizer.json" : "neither tokenizer.json nor \(files)"))
+            let missing = isPython ? "no \(files)" : "neither tokenizer.json nor \(files)"
+            throw InputError(directory, "has no tokenizer: \(files.isEmpty ? "no tokenizer.json" : missing)")
         }
         switch family {
         case .generic: return try generic(vocabularySize)

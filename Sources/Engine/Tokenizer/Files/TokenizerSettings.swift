@@ -29,7 +29,8 @@ struct TokenizerSettings {
         family = try Self.family(directory: directory, members, architecture)
         if let decoder = self["added_tokens_decoder"]?.object {
             for member in decoder {
-                guard let id = Int(member.name), 0...Int(Int32.max) ~= id, let content = member.value["content"]?.string else {
+                guard let id = Int(member.name), 0...Int(Int32.max) ~= id, let content = member.value["content"]?.string
+                else {
                     throw InputError("tokenizer_config.json", "added_tokens_decoder holds one without an id and a content")
                 }
                 add(id, AddedToken(content, member.value))
@@ -64,8 +65,10 @@ struct TokenizerSettings {
             ("tokenizer_config.json", JSONValue.object(members)["tokenizer_class"]?.string),
             ("config.json", try JSONFile.read(directory + "/config.json")["tokenizer_class"]?.string),
         ]
-        guard case let (file, name?)? = names.first(where: { $0.1 != nil }) else { return architecture.tokenizerFamily }
-        let named = try TokenizerFamily(named: name, file: file)
+        guard let found = names.first(where: { $0.1 != nil }), let name = found.1 else {
+            return architecture.tokenizerFamily
+        }
+        let named = try TokenizerFamily(named: name, file: found.0)
         return architecture.tokenizerFamily == .generic ? .generic : named
     }
 

@@ -81,7 +81,9 @@ struct PieceTrie: Sendable {
                 while index < keysOfNode.upperBound {
                     let label = bytes[range(keys[index].piece).lowerBound + depth]
                     let start = index
-                    repeat { index += 1 } while index < keysOfNode.upperBound
+                    repeat {
+                        index += 1
+                    } while index < keysOfNode.upperBound
                         && bytes[range(keys[index].piece).lowerBound + depth] == label
                     next.append(start..<index)
                     var child = Node()

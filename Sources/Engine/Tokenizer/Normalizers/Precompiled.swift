@@ -11,7 +11,10 @@ struct Precompiled: Normalizer {
             (0..<4).reduce(0) { $0 | UInt32(charsmap[offset + $1]) << UInt32(8 * $1) }
         }
         guard charsmap.count >= 4, case let size = Int(word(0)), size > 0, size.isMultiple(of: 4), size <= charsmap.count - 4
-        else { throw InputError(file, "precompiled_charsmap is damaged: its trie does not fit into its \(charsmap.count) bytes") }
+        else {
+            throw InputError(
+                file, "precompiled_charsmap is damaged: its trie does not fit into its \(charsmap.count) bytes")
+        }
         units = (0..<size / 4).map { word(4 + 4 * $0) }
         replacements = Array(charsmap[(4 + size)...])
     }

@@ -96,13 +96,17 @@ struct Regex: Sendable {
             var position = start
             var round = -1
             var steps = 0
+            // Within a lookahead only that fails. From the next place on what failed here fails again.
             let remembered = failed
-            failed = []
-            defer { failed = remembered }
+            if first > 0 { failed = [] }
+            defer { if first > 0 { failed = remembered } }
             while true {
                 var fails = false
                 switch program[instruction] {
-                case .match: return position
+                case .match:
+                    // Some of what was remembered had not been tried yet.
+                    failed.removeAll()
+                    return position
                 case .set(let set):
                     if let (scalar, next) = walk.scalar(at: position), set.contains(scalar) {
                         position = next
@@ -118,7 +122,7 @@ struct Regex: Sendable {
                 case .split(let preferred, let other):
                     let alternative = instruction + other
                     let key = UInt64(alternative) << 32 | UInt64(position)
-                    if steps < 10_000 || failed.insert(key).inserted {
+                    if steps < 1000 || failed.insert(key).inserted {
                         stack.append(State(instruction: alternative, position: position, least: -1, rounds: round))
                     }
                     instruction += preferred

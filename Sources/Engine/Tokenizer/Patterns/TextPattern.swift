@@ -30,9 +30,10 @@ enum TextPattern: Sendable {
                     position += 1
                 }
             }
-        case .regex(let regex): regex.forEachMatch(in: UnsafeBufferPointer(rebasing: text[range])) { match in
-            body(range.lowerBound + match.lowerBound..<range.lowerBound + match.upperBound)
-        }
+        case .regex(let regex):
+            regex.forEachMatch(in: UnsafeBufferPointer(rebasing: text[range])) { match in
+                body(range.lowerBound + match.lowerBound..<range.lowerBound + match.upperBound)
+            }
         case .byteLevel:
             var position = range.lowerBound
             while position < range.upperBound {

@@ -1,7 +1,11 @@
 /// The stage that puts special tokens around one text or two: `post_processor` of a tokenizer.json.
 struct PostProcessor: Sendable, Equatable {
     struct Part: Sendable, Equatable {
-        enum Content: Sendable, Equatable { case tokens([Int]), first, second }
+        enum Content: Sendable, Equatable {
+            case tokens([Int])
+            case first
+            case second
+        }
 
         let content: Content
         /// 0 or 1.
