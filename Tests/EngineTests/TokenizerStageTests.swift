@@ -106,8 +106,8 @@ import Testing
     @Test func `a SentencePiece model gets fairseq's ids`() throws {
         let directory = try Self.xlmRoberta(Self.sentencePiece)
         let tokenizer = try TextTokenizer(try ModelDirectory(path: directory.path), preparation: TextPreparation.none)
-        // By Transformers 5.24: <s> ▁good ▁ ba d ▁ <unk> </s>
-        #expect(try tokenizer.encode("good  bad É").ids == [0, 7, 4, 8, 9, 4, 3, 2])
+        // By Transformers 5.24: <s> ▁good ▁ ba d ▁ <unk> </s>; of the two pieces d the last counts
+        #expect(try tokenizer.encode("good  bad É").ids == [0, 7, 4, 8, 13, 4, 3, 2])
         #expect(try tokenizer.encode("good", pair: "<mask>").ids == [0, 7, 2, 2, 36, 2])
     }
 
@@ -117,7 +117,7 @@ import Testing
             let found = EngineTests.messageOrNone { _ = try TextTokenizer(try ModelDirectory(path: directory.path)) }
             // Cut between two pieces it is a smaller model.
             guard let found else { continue }
-            #expect(found.hasPrefix("sentencepiece.bpe.model: ") && !found.contains("\n"), "\(count): \(found)")
+            #expect(found.contains("sentencepiece.bpe.model: ") && !found.contains("\n"), "\(count): \(found)")
         }
     }
 

@@ -60,8 +60,8 @@ def every_scalar() -> Iterator[str]:
 def write_config(directory: Path, model_type: str, architecture: str, vocabulary: int, **settings: Any) -> None:
     config = {"model_type": model_type, "architectures": [architecture], "hidden_size": 32, "intermediate_size": 64,
               "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": vocabulary,
-              "max_position_embeddings": 514 if "roberta" in model_type or model_type in OFFSET else 512, "type_vocab_size": 2, "layer_norm_eps": 1e-5, "hidden_act": "gelu",
-              "pad_token_id": 1, **settings}
+              "max_position_embeddings": 514 if "roberta" in model_type or model_type in OFFSET else 512,
+              "type_vocab_size": 2, "layer_norm_eps": 1e-5, "hidden_act": "gelu", "pad_token_id": 1, **settings}
     (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
@@ -272,7 +272,7 @@ class Kinds:
     def make_words_replace(self, directory: Path) -> None:
         self.words(directory, normalizers.Sequence([
             normalizers.Replace("ing", "in"), normalizers.Replace(Regex(r"\s+"), " "),
-            normalizers.Replace(Regex(r"(?i)x{2,}".replace("(?i)", "")), "x"), normalizers.Replace(Regex(r"[.!]{3,}"), "…"),
+            normalizers.Replace(Regex(r"x{2,}"), "x"), normalizers.Replace(Regex(r"[.!]{3,}"), "…"),
             normalizers.Prepend("the ")]),
             pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"\p{L}+|[^\s\p{L}]+"), "removed", invert=True),
                                      pre_tokenizers.Punctuation("removed")]))
@@ -357,9 +357,10 @@ class Kinds:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])), "<s>", "</s>")
 
     def make_byte_level_possessive(self, directory: Path) -> None:
-        pattern = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+        pattern = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s*[\r\n]"
+                   r"|\s+(?!\S)|\s")
         self.generic(directory, self.byte_level_tokenizer(pre_tokenizers.Sequence([
-            pre_tokenizers.Split(Regex(pattern.replace(r"|\s++$", "").replace("{1,3}+", "{1,3}")), "isolated"),
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])), "<s>", "</s>")
 
     def characters(self, directory: Path, trainer: dict, model: dict, splitter: Any, **options: Any) -> None:
@@ -488,3 +489,36 @@ class Kinds:
     def make_unigram_never(self, directory: Path) -> None:
         self.unigram(directory, "unigram", normalizers.Replace(Regex(r"\A +| +\z"), ""),
                      pre_tokenizers.Metaspace(prepend_scheme="never"))
+
+    # fastBPE
+
+    def fast_bpe(self, directory: Path, settings: dict) -> None:
+        """vocab.txt and bpe.codes of the words as BERTweet normalizes them."""
+        import emoji
+        from transformers.models.bertweet.tokenization_bertweet import BertweetTokenizer, TweetTokenizer
+
+        bertweet = BertweetTokenizer.__new__(BertweetTokenizer)
+        bertweet.tweetPreprocessor, bertweet.special_puncts, bertweet.demojizer = TweetTokenizer(), {}, emoji.demojize
+        tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer.train_from_iterator(
+            map(bertweet.normalizeTweet, self.texts[:2300]),
+            trainers.BpeTrainer(vocab_size=6000, end_of_word_suffix="</w>", show_progress=False))
+        model = json.loads(tokenizer.to_str())["model"]
+        tokens = [token.removesuffix("</w>") if token.endswith("</w>") else token + "@@"
+                  for token in model["vocab"] if token != "</w>"]
+        codes = "".join(f"{left} {right} 1\n" for left, right in model["merges"])
+        (directory / "bpe.codes").write_text(codes, encoding="utf-8")
+        (directory / "vocab.txt").write_text("".join(f"{token} 5\n" for token in tokens), encoding="utf-8")
+        write(directory, "added_tokens.json", {"<mask>": len(set(tokens)) + 4})
+        write(directory, "tokenizer_config.json", {"model_max_length": 128} | settings)
+        write_config(directory, "roberta", "RobertaForSequenceClassification", 20000)
+
+    def make_bertweet(self, directory: Path) -> None:
+        self.fast_bpe(directory, {"tokenizer_class": "BertweetTokenizer", "normalization": True})
+
+    def make_bertweet_plain(self, directory: Path) -> None:
+        self.fast_bpe(directory, {"tokenizer_class": "BertweetTokenizer"})
+
+    def make_phobert(self, directory: Path) -> None:
+        self.fast_bpe(directory, {"tokenizer_class": "PhobertTokenizer"})
