@@ -5,8 +5,7 @@ package enum ModelFiles {
     /// What the tokenizer is made of; each where the model has it.
     package static let tokenizer = [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-        "merges.txt",
-        "vocab.txt",
+        "merges.txt", "vocab.txt", "bpe.codes", "sentencepiece.bpe.model", "spiece.model", "spm.model",
     ]
 
     /// What says how the model should behave, whatever the precision of its weights.
@@ -68,8 +67,13 @@ package enum ModelFiles {
         if !files.contains("config.json") { return "config.json" }
         guard let weights = weights.first(where: files.contains) else { return weightsInWords }
         if isIndex(weights), let missing = missingShard(weights, directory, files) { return missing }
-        let tokenizers: [Set] = [["tokenizer.json"], ["vocab.json", "merges.txt"], ["vocab.txt"]]
+        let tokenizers: [Set] = [
+            ["tokenizer.json"], ["vocab.json", "merges.txt"], ["vocab.txt"], ["sentencepiece.bpe.model"], ["spiece.model"],
+            ["spm.model"],
+        ]
         return tokenizers.contains { $0.isSubset(of: files) }
-            ? nil : "tokenizer.json, nor vocab.json and merges.txt, nor vocab.txt"
+            ? nil
+            : "tokenizer.json, nor vocab.json and merges.txt, nor vocab.txt, nor a SentencePiece model "
+                + "(sentencepiece.bpe.model, spiece.model, spm.model)"
     }
 }

@@ -85,3 +85,31 @@ func message(_ body: () throws -> Void) -> String {
         return "\(error)"
     }
 }
+
+/// As `message`, for what need not fail.
+func messageOrNone(_ body: () throws -> Void) -> String? {
+    do {
+        try body()
+        return nil
+    } catch {
+        #expect(error is InputError || error is TextError, "\(error)")
+        return "\(error)"
+    }
+}
+
+/// FNV-1a, 64 bits, over token ids: the digest of the references.
+struct Digest {
+    private var value: UInt64 = 0xcbf2_9ce4_8422_2325
+    private(set) var count = 0
+
+    mutating func add(_ ids: [Int]) {
+        count += 1
+        for id in ids + [0xFFFF_FFFF] {
+            for shift in [0, 8, 16, 24] { value = (value ^ UInt64(id >> shift & 0xFF)) &* 0x100_0000_01b3 }
+        }
+    }
+
+    var hexadecimal: String {
+        String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16))
+    }
+}

@@ -54,21 +54,6 @@ import Testing
         }
     }
 
-    /// FNV-1a, 64 bits: the digest of the reference.
-    private struct Digest {
-        var value: UInt64 = 0xcbf2_9ce4_8422_2325
-
-        mutating func add(_ ids: [Int]) {
-            for id in ids + [0xFFFF_FFFF] {
-                for shift in [0, 8, 16, 24] { value = (value ^ UInt64(id >> shift & 0xFF)) &* 0x100_0000_01b3 }
-            }
-        }
-
-        var hexadecimal: String {
-            String(repeating: "0", count: value.leadingZeroBitCount / 4) + (value == 0 ? "" : String(value, radix: 16))
-        }
-    }
-
     @Test(.needsData, arguments: Kind.allCases, ["train", "val", "test"])
     func `every text of TweetEval gets the library's ids`(_ kind: Kind, _ split: String) throws {
         let data = try #require(Fixtures.data)

@@ -95,6 +95,46 @@ package struct JSONReader {
         return Array(bytes[start..<position])
     }
 
+    /// A number, nil for another value; without what `value` spends on numbers that may be whole.
+    package mutating func double() throws(JSONError) -> Double? {
+        let first = try peek()
+        guard first == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= first else { return try value().double }
+        let start = position
+        var end = start + 1
+        var isPlain = true  // digits, a point, digits
+        var digits: UInt64 = first == UInt8(ascii: "-") ? 0 : UInt64(first - 0x30)
+        var decimals = -1
+        while isPlain, end < bytes.count {
+            let byte = bytes[end]
+            if UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte {
+                isPlain = end - start < 18
+                digits = digits &* 10 &+ UInt64(byte - 0x30)
+                if decimals >= 0 { decimals += 1 }
+            } else if byte == UInt8(ascii: "."), decimals < 0, end > start + 1 || first != UInt8(ascii: "-") {
+                decimals = 0
+            } else if byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E") || byte == UInt8(ascii: ".") {
+                isPlain = false
+            } else {
+                break
+            }
+            end += 1
+        }
+        // Exact where both are: of fewer than 2⁵³ and a power of ten up to 10²² the quotient is the nearest number.
+        let second = start + (first == UInt8(ascii: "-") ? 1 : 0)
+        let hasLeadingZero = second + 1 < end && bytes[second] == 0x30 && bytes[second + 1] != UInt8(ascii: ".")
+        guard isPlain, digits < 1 << 53, decimals != 0, decimals <= 17, end > second, !hasLeadingZero else {
+            return try number().double
+        }
+        position = end
+        let magnitude = decimals > 0 ? Double(digits) / Self.powersOfTen[decimals] : Double(digits)
+        return first == UInt8(ascii: "-") ? -magnitude : magnitude
+    }
+
+    private static let powersOfTen: [Double] = (0...17).map { (0..<$0).reduce(1.0) { power, _ in power * 10 } }
+
+    /// Whether the next value is an array.
+    package mutating func nextIsArray() throws(JSONError) -> Bool { try peek() == UInt8(ascii: "[") }
+
     /// Only white space may follow.
     package mutating func end() throws(JSONError) {
         skipWhitespace()
@@ -241,15 +281,33 @@ package struct JSONReader {
 }
 
 extension Collection<UInt8> {
+    /// Whether these are UTF-8 (Unicode, table 3-7).
     package var isValidUTF8: Bool {
-        var decoder = UTF8()
-        var iterator = makeIterator()
-        while true {
-            switch decoder.decode(&iterator) {
-            case .scalarValue: continue
-            case .emptyInput: return true
-            case .error: return false
+        withContiguousStorageIfAvailable(Self.isValid) ?? Array(self).withUnsafeBufferPointer(Self.isValid)
+    }
+
+    private static func isValid(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        var position = 0
+        while position < bytes.count {
+            let lead = bytes[position]
+            position += 1
+            if lead < 0x80 { continue }
+            let length: Int
+            var second: ClosedRange<UInt8> = 0x80...0xBF
+            switch lead {
+            case 0xC2...0xDF: length = 1
+            case 0xE0: (length, second) = (2, 0xA0...0xBF)
+            case 0xED: (length, second) = (2, 0x80...0x9F)
+            case 0xE1...0xEF: length = 2
+            case 0xF0: (length, second) = (3, 0x90...0xBF)
+            case 0xF4: (length, second) = (3, 0x80...0x8F)
+            case 0xF1...0xF3: length = 3
+            default: return false
             }
+            guard position + length <= bytes.count, second.contains(bytes[position]) else { return false }
+            for index in position + 1..<position + length where bytes[index] & 0xC0 != 0x80 { return false }
+            position += length
         }
+        return true
     }
 }

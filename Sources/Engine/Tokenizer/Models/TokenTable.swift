@@ -27,6 +27,9 @@ struct TokenTable: Sendable {
         }
     }
 
+    /// Each token once.
+    var count: Int { ids.count }
+
     var largestID: Int { Int(ids.max() ?? 0) }
 
     subscript(token: [UInt8]) -> Int? {

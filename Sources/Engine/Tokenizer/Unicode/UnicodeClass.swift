@@ -1,6 +1,6 @@
 /// What the tokenizers need to know of a scalar. The tables come from the `tokenizers` library itself (see
-/// tools/make_unicode_tables.py), not from the Unicode version of a Swift runtime; only decompositions and lower case,
-/// which do not change for a character once it has them, are the runtime's.
+/// tools/make_unicode_tables.py), not from the Unicode version of a Swift runtime; only lower case, which does not change
+/// for a character once it has it, and graphemes are the runtime's.
 enum UnicodeClass {
     /// `\p{L}` in the byte-level pattern.
     static func isLetter(_ scalar: UInt32) -> Bool {
@@ -14,17 +14,52 @@ enum UnicodeClass {
 
     /// White_Space, which has not changed since Unicode 6.3.
     static func isWhitespace(_ scalar: UInt32) -> Bool {
-        switch scalar {
+        if 0x21..<0x80 ~= scalar { return false }
+        return switch scalar {
         case 0x09...0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000: true
         default: false
         }
     }
 
+    /// What Python's str.isspace() holds of: separators among the controls, too.
+    static func isPythonSpace(_ scalar: UInt32) -> Bool { isWhitespace(scalar) || 0x1C...0x1F ~= scalar }
+
+    /// `\w` and `\d` of Python's package regex.
+    static func isTweetWord(_ scalar: UInt32) -> Bool { contains(TweetTables.words, scalar) }
+    static func isTweetDigit(_ scalar: UInt32) -> Bool { contains(TweetTables.digits, scalar) }
+
     /// Deleted by BERT's text cleaning: controls, formats, private use, U+FFFD.
     static func isRemovedByBert(_ scalar: UInt32) -> Bool { contains(UnicodeTables.bertRemoved, scalar) }
 
     /// A word of its own to BERT.
-    static func isBertPunctuation(_ scalar: UInt32) -> Bool { contains(UnicodeTables.bertPunctuation, scalar) }
+    static func isBertPunctuation(_ scalar: UInt32) -> Bool {
+        if scalar < 0x80 {
+            return 0x21...0x2F ~= scalar || 0x3A...0x40 ~= scalar || 0x5B...0x60 ~= scalar || 0x7B...0x7E ~= scalar
+        }
+        return contains(UnicodeTables.bertPunctuation, scalar)
+    }
+
+    /// Deleted by StripAccents.
+    static func isCombiningMark(_ scalar: UInt32) -> Bool {
+        scalar >= 0x300 && contains(UnicodeTables.combiningMarks, scalar)
+    }
+
+    /// A digit, number or numeral to Digits.
+    static func isNumeric(_ scalar: UInt32) -> Bool {
+        scalar < 0x80 ? 0x30...0x39 ~= scalar : contains(UnicodeTables.numeric, scalar)
+    }
+
+    /// `\w` to Whitespace and beside added tokens.
+    static func isWord(_ scalar: UInt32) -> Bool {
+        scalar < 0x80
+            ? 0x61...0x7A ~= scalar | 0x20 || 0x30...0x39 ~= scalar || scalar == 0x5F : contains(UnicodeTables.words, scalar)
+    }
+
+    /// `\w`, `\d`, `\p{M}` and `\p{P}` in a tokenizer.json's regular expression.
+    static func isRegexWord(_ scalar: UInt32) -> Bool { contains(UnicodeTables.regexWords, scalar) }
+    static func isRegexDigit(_ scalar: UInt32) -> Bool { contains(UnicodeTables.regexDigits, scalar) }
+    static func isRegexMark(_ scalar: UInt32) -> Bool { contains(UnicodeTables.regexMarks, scalar) }
+    static func isRegexPunctuation(_ scalar: UInt32) -> Bool { contains(UnicodeTables.regexPunctuation, scalar) }
 
     /// An accent, once decomposed.
     static func isNonspacingMark(_ scalar: UInt32) -> Bool {

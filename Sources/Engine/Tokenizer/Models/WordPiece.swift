@@ -1,19 +1,19 @@
-/// WordPiece (Schuster and Nakajima 2012) behind BERT's normalization, as BERT has it.
-struct WordPiece: SubwordModel {
+/// WordPiece (Schuster and Nakajima 2012), as BERT has it.
+struct WordPiece: TokenizerModel {
     let vocabulary: TokenTable
-    let normalizer: BertNormalizer
     let unknownID: Int
     /// A longer word, in characters, is unknown as a whole.
     let maximumWordLength: Int
     /// What marks a piece that does not begin a word: `##`.
     let continuation: [UInt8]
 
-    func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
-        normalizer.forEachWord(of: text) { word in encode(word: word, into: &ids) }
-    }
+    func id(of token: [UInt8]) -> Int? { vocabulary[token] }
+    var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
+    var count: Int { vocabulary.count }
+    var largestID: Int { vocabulary.largestID }
 
-    /// The longest piece first, from left to right; unknown as a whole where that gets stuck.
-    private func encode(word: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
+    /// The longest token first, from left to right; unknown as a whole where that gets stuck.
+    func encode(_ word: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
         let first = ids.count
         var length = 0
         for byte in word where byte & 0xC0 != 0x80 { length += 1 }
