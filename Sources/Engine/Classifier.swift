@@ -35,13 +35,16 @@ public struct Prediction: Sendable, Equatable {
     public let kind: Kind
     /// The labels with at least the threshold's probability (`Classifier.Options.threshold`); nil for a model of another kind.
     public let labels: [String]?
+    /// How many windows the text was read in; nil where it was read in one piece, whatever did not fit.
+    public let windows: Int?
 
     package let bestIndex: Int
 
     package init(
         scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false, kind: Kind = .oneLabel,
-        threshold: Float = 0.5
+        threshold: Float = 0.5, windows: Int? = nil
     ) {
+        self.windows = windows
         self.kind = kind
         labels = kind == .labels ? scores.filter { $0.value >= threshold }.map(\.label) : nil
         self.scores = scores
@@ -76,11 +79,12 @@ public final class Classifier: Sendable {
         public var spreadsThreads: Bool
         /// From which probability on a label is one of `Prediction.labels`, 0 to 1.
         public var threshold: Float
+        public var longTexts: LongTexts
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
             preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false,
-            threshold: Float = 0.5
+            threshold: Float = 0.5, longTexts: LongTexts = .truncate
         ) {
             self.precision = precision
             self.backend = backend
@@ -89,6 +93,7 @@ public final class Classifier: Sendable {
             self.instructionSet = instructionSet
             self.spreadsThreads = spreadsThreads
             self.threshold = threshold
+            self.longTexts = longTexts
         }
 
         package func inference() throws(InputError) -> InferenceSession.Options {
@@ -113,6 +118,7 @@ public final class Classifier: Sendable {
     package let model: any TextModel
     /// From which probability on a label is one of `Prediction.labels`.
     public let threshold: Float
+    public let longTexts: LongTexts
 
     /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
@@ -121,6 +127,7 @@ public final class Classifier: Sendable {
             throw InputError("threshold", "must be from 0 to 1, not \(options.threshold)")
         }
         threshold = options.threshold
+        longTexts = options.longTexts
         if let file = directory.fastText {
             model = try FastTextClassifier(file, options: options)
         } else {
@@ -149,14 +156,67 @@ public final class Classifier: Sendable {
     /// The weights' files, in bytes.
     public var weightsBytes: Int { model.weightsBytes }
 
-    /// The ids of `text`, the end cut off where it does not fit.
-    public func encode(_ text: String, index: Int = 0) throws(TextError) -> Encoding { try model.encode(text, index: index) }
+    /// The ids of `text`, or of it and a second text that is judged together with it; what does not fit is cut off.
+    public func encode(_ text: String, pair: String? = nil, index: Int = 0) throws(TextError) -> Encoding {
+        try model.encode(text, pair: pair, index: index)
+    }
+
+    /// A text, or a pair of texts, as it goes through the model: as `longTexts` says, in one piece or in several windows.
+    public struct TextInput: Sendable {
+        public let encodings: [Encoding]
+        /// Of each the tokens of the text; nil where they are not windows.
+        fileprivate let tokens: [Int]?
+
+        /// How many tokens there are in all.
+        public var tokenCount: Int { encodings.reduce(0) { $0 + $1.ids.count } }
+    }
+
+    /// A text ready for the model. A pair that is too long is never read in windows: it is cut.
+    ///
+    /// - Parameter longTexts: nil for the classifier's own way.
+    public func input(
+        _ text: String, pair: String? = nil, index: Int = 0, longTexts: LongTexts? = nil
+    ) throws(TextError) -> TextInput {
+        let longTexts = longTexts ?? self.longTexts
+        if longTexts == .windows, pair == nil {
+            let windows = try model.windows(text, index: index)
+            return TextInput(encodings: windows.map(\.encoding), tokens: windows.map(\.tokens))
+        }
+        let encoding = try encode(text, pair: pair, index: index)
+        guard longTexts != .refuse || !encoding.isTruncated else {
+            throw TextError(
+                index: index,
+                problem:
+                    "has \(encoding.untruncatedCount) tokens; the limit is \(encoding.ids.count). Shorten it, or have it cut "
+                    + "or read in windows")
+        }
+        return TextInput(encodings: [encoding], tokens: nil)
+    }
+
+    /// What the model says of an input, from the predictions of its encodings.
+    public func prediction(_ input: TextInput, _ predictions: some Collection<Prediction>) -> Prediction {
+        precondition(predictions.count == input.encodings.count)
+        guard let tokens = input.tokens else { return predictions.first! }
+        return Prediction(
+            windows: Array(zip(predictions, tokens)).map { ($0.0, $0.1) }, prefersLast: model.prefersLast,
+            threshold: threshold)
+    }
 
     /// A label for each text, in order.
     public func predict(_ texts: [String]) throws -> [Prediction] {
-        var encodings: [Encoding] = []
-        for (index, text) in texts.enumerated() { encodings.append(try encode(text, index: index)) }
-        return try predict(encodings)
+        var inputs: [TextInput] = []
+        for (index, text) in texts.enumerated() { inputs.append(try input(text, index: index)) }
+        return try predict(inputs)
+    }
+
+    /// A label for each input, in order.
+    public func predict(_ inputs: [TextInput]) throws(InputError) -> [Prediction] {
+        let predictions = try predict(inputs.flatMap(\.encodings))
+        var start = 0
+        return inputs.map { input in
+            defer { start += input.encodings.count }
+            return prediction(input, predictions[start..<start + input.encodings.count])
+        }
     }
 
     /// A label for each tokenized text, in order.

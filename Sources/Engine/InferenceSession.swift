@@ -81,7 +81,8 @@ package final class InferenceSession: Sendable {
                 config: config, precision: options.precision, instructionSet: options.instructionSet, tokens: tokens,
                 threads: threads, arena: arena)
             return Lane(
-                batch: TokenBatch(Model.positions(config), tokens: tokens), scratch: try model.makeScratch(space),
+                batch: TokenBatch(Model.positions(config), secondOffset: config.secondTypeOffset, tokens: tokens),
+                scratch: try model.makeScratch(space),
                 logits: try space.matrix(config.labels.count))
         }
         var lanes: [Lane<Model>] = []
@@ -98,19 +99,19 @@ package final class InferenceSession: Sendable {
     package let note: String?
 
     /// [texts][labels]; at least one text, none empty or longer than the model, all together within `batchTokens`.
-    package func logits(_ ids: [[Int]]) -> [[Float]] {
+    package func logits(_ texts: [Encoding]) -> [[Float]] {
         onInferenceThread {
-            run(ids) { logits in (0..<logits.rows).map { Array(logits.row($0)) } }
+            run(texts) { logits in (0..<logits.rows).map { Array(logits.row($0)) } }
         }
     }
 
     /// One pass; `body` reads the logits, [texts, labels], in place.
-    package func run<Result>(_ ids: [[Int]], _ body: (Matrix) -> Result) -> Result {
+    package func run<Result>(_ texts: [Encoding], _ body: (Matrix) -> Result) -> Result {
         turn.withLock { _ in
-            precondition(1...batchTokens ~= ids.reduce(0) { $0 + $1.count })
-            pass.fill(ids)
+            precondition(1...batchTokens ~= texts.reduce(0) { $0 + $1.ids.count })
+            pass.fill(texts)
             team.run(pass)
-            return body(pass.logits.prefix(ids.count))
+            return body(pass.logits.prefix(texts.count))
         }
     }
 
@@ -131,7 +132,7 @@ private protocol ModelPass: TeamTask {
     /// Of the texts of the last run, in order.
     var logits: Matrix { get }
 
-    func fill(_ ids: [[Int]])
+    func fill(_ texts: [Encoding])
 }
 
 /// Texts on their way through a model, and the memory for it.
@@ -160,7 +161,7 @@ private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
     /// One a thread; none for a single thread.
     private let lanes: [Lane<Model>]
     private var split: BatchSplit
-    private var texts: [[Int]] = []
+    private var texts: [Encoding] = []
     private var isSplit = false
     private let nextChunk = Atomic(0)
 
@@ -174,14 +175,14 @@ private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
 
     var logits: Matrix { whole.logits }
 
-    func fill(_ ids: [[Int]]) {
-        isSplit = !lanes.isEmpty && split.share(ids)
+    func fill(_ texts: [Encoding]) {
+        isSplit = !lanes.isEmpty && split.share(texts)
         if isSplit {
-            texts = ids
+            self.texts = texts
             nextChunk.store(0, ordering: .relaxed)
         } else {
             whole.batch.removeAll()
-            for text in ids { whole.batch.append(text) }
+            for text in texts { whole.batch.append(text) }
         }
     }
 

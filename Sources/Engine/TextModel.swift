@@ -20,7 +20,11 @@ package protocol TextModel: Sendable {
     /// Whether of equally probable labels the last is the best one, not the first.
     var prefersLast: Bool { get }
 
-    func encode(_ text: String, index: Int) throws(TextError) -> Encoding
+    /// - Parameter pair: a second text, which is judged together with the first.
+    func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding
+
+    /// The windows that a long text is read in, each with how many tokens of the text it has.
+    func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)]
 
     /// One pass; for each encoding the logits and the probabilities, in the labels' order.
     func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])]
@@ -36,6 +40,7 @@ package struct TransformerModel: TextModel {
     package let architecture: String
     package let labels: [String]
     private let scoreFunction: ModelConfig.ScoreFunction
+    private let tokenTypes: Int?
 
     init(_ directory: ModelDirectory, options: Classifier.Options) throws(InputError) {
         let config = try ModelConfig(directory: directory.path)
@@ -43,6 +48,7 @@ package struct TransformerModel: TextModel {
         session = try InferenceSession(
             config, try Checkpoint.open(directory: directory.path), try options.inference())
         scoreFunction = config.scoreFunction
+        tokenTypes = config.sizes.types?.value
         architecture = config.architecture.rawValue
         labels = config.labels
     }
@@ -63,12 +69,21 @@ package struct TransformerModel: TextModel {
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
 
-    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding {
-        try tokenizer.encode(text, index: index)
+    package func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding {
+        let encoding = try tokenizer.encode(text, pair: pair, index: index)
+        guard encoding.secondStart == nil || tokenTypes != 1 else {
+            throw TextError(
+                index: index, problem: "is one of a pair, whose second text has token type 1; the model has type 0 alone")
+        }
+        return encoding
+    }
+
+    package func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)] {
+        try tokenizer.windows(text, index: index).map { ($0, tokenizer.tokensOfText($0)) }
     }
 
     package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
-        session.logits(batch.map(\.ids)).map { logits in
+        session.logits(batch).map { logits in
             var scores = logits
             switch scoreFunction {
             case .softmax: options.instructionSet.softmax(&scores)

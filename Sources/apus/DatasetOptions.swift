@@ -12,6 +12,9 @@ struct DatasetOptions: ParsableArguments {
     @Option(help: "The field or column of a file that holds the text.")
     var textField = "text"
 
+    @Option(help: "The field or column of a file that holds a second text, for models that judge pairs.")
+    var pairField = "text_pair"
+
     @Option(help: "The field or column of a file that holds the label.")
     var labelField = "label"
 
@@ -33,14 +36,17 @@ struct DatasetOptions: ParsableArguments {
     func dataset(for classifier: Classifier) throws(InputError) -> Dataset {
         try Dataset(
             path: dataset, split: split, kind: classifier.kind, names: try LabelNames(classifier.labels, map: labelMap),
-            format: inputFormat, textField: textField, labelField: labelField)
+            format: inputFormat, textField: textField, pairField: pairField, labelField: labelField)
     }
 }
 
 extension DatasetOptions {
     /// The options that a process of the same command gets.
     var arguments: [String] {
-        ["--dataset", dataset, "--split", split, "--text-field", textField, "--label-field", labelField]
+        [
+            "--dataset", dataset, "--split", split, "--text-field", textField, "--pair-field", pairField, "--label-field",
+            labelField,
+        ]
             + (inputFormat.map { ["--input-format", $0.rawValue] } ?? []) + (labelMap.map { ["--label-map", $0] } ?? [])
     }
 }

@@ -21,6 +21,9 @@ struct ModelOptions: ParsableArguments {
         help: "From which probability on a label is one of \"labels\", where a model judges each by itself (default: 0.5).")
     var threshold: Float?
 
+    @Option(help: "What becomes of texts longer than the model reads: truncate, refuse or windows (default: truncate).")
+    var longTexts: LongTexts?
+
     func validate() throws {
         if backend == .openblas, precision == .int8 {
             throw ValidationError("--backend openblas has no int8 products; use --precision f32.")
@@ -30,7 +33,8 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION` and `APUS_THRESHOLD`.
+    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION`, `APUS_THRESHOLD`
+    /// and `APUS_LONG_TEXTS`.
     /// - Parameter say: what is done with the classifier's note.
     func classifier(
         say: (String) -> Void = { StandardError.write("apus: \($0)\n") }
@@ -47,7 +51,8 @@ struct ModelOptions: ParsableArguments {
             backend: try settings.choice(backend, "--backend", Backend.allCases),
             threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(),
             spreadsThreads: true,
-            threshold: try settings.value(threshold, "--threshold", 0...1) ?? 0.5)
+            threshold: try settings.value(threshold, "--threshold", 0...1) ?? 0.5,
+            longTexts: try settings.choice(longTexts, "--long-texts", LongTexts.allCases) ?? .truncate)
     }
 
     /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.
@@ -70,4 +75,5 @@ struct ModelOptions: ParsableArguments {
 
 extension Precision: ExpressibleByArgument {}
 extension Backend: ExpressibleByArgument {}
+extension LongTexts: ExpressibleByArgument {}
 extension RecordFormat: ExpressibleByArgument {}

@@ -19,11 +19,18 @@ struct Predict: AsyncParsableCommand {
         let inputFormat = try input.format()
         let classifier = try await model.classifier()
         let output = PredictionWriter(
-            format: outputFormat ?? inputFormat, textField: input.textField, labels: classifier.labels, writesLogits: logits
+            format: outputFormat ?? inputFormat, textField: input.textField, pairField: input.pairField,
+            labels: classifier.labels, writesLogits: logits
         )
         var isFirst = true
         try input.forEachChunk("predict") { records, columns in
-            let (predictions, error) = try input.results(of: records) { try classifier.predict($0.map(\.text)) }
+            let (predictions, error) = try input.results(of: records) { records in
+                var inputs: [Classifier.TextInput] = []
+                for (index, record) in records.enumerated() {
+                    inputs.append(try classifier.input(record.text, pair: record.pair, index: index))
+                }
+                return try classifier.predict(inputs)
+            }
             var bytes = isFirst ? output.header(columns: columns) : []
             isFirst = false
             for (record, prediction) in zip(records, predictions) {
@@ -40,6 +47,7 @@ struct Predict: AsyncParsableCommand {
 struct PredictionWriter {
     let format: RecordFormat
     let textField: String
+    let pairField: String
     let labels: [String]
     let writesLogits: Bool
 
@@ -60,7 +68,9 @@ struct PredictionWriter {
             }
             return Array("\(prediction.best.label.printable)\t\(prediction.best.value)\t\(text)\n".utf8)
         case .jsonl, .json:
-            var members = [JSONValue.Member(textField, .string(record.text))] + prediction.members
+            var members = [JSONValue.Member(textField, .string(record.text))]
+            if let pair = record.pair { members.append(.init(pairField, .string(pair))) }
+            members += prediction.members
             if writesLogits { members.append(.init("logits", .array(prediction.logits.map(JSONValue.float)))) }
             let names = members.map(\.name)
             members += record.fields.filter { !names.contains($0.name) }
@@ -68,7 +78,9 @@ struct PredictionWriter {
         case .csv, .tsv:
             let kept = (columns ?? [textField]).filter { !added.contains($0) }
             let cells = kept.map { name in
-                name == textField ? record.text : record.fields.last { $0.name == name }?.value.string ?? ""
+                name == textField
+                    ? record.text
+                    : name == pairField ? record.pair ?? "" : record.fields.last { $0.name == name }?.value.string ?? ""
             }
             return row(
                 cells + [prediction.best.label, "\(prediction.best.value)"] + prediction.scores.map { "\($0.value)" })

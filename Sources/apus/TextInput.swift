@@ -15,6 +15,9 @@ struct TextInput: ParsableArguments {
     @Option(help: "The JSON field or the column that holds the text.")
     var textField = "text"
 
+    @Option(help: "The JSON field or the column that holds a second text, for models that judge pairs.")
+    var pairField = "text_pair"
+
     func validate() throws {
         if !texts.isEmpty, input != nil { throw ValidationError("Give texts or --input, not both.") }
         if ["label", "score", "scores", "labels", "windows", "logits"].contains(textField) || textField.hasPrefix("score_") {
@@ -37,7 +40,7 @@ struct TextInput: ParsableArguments {
         if !texts.isEmpty {
             return try body(texts.enumerated().map { Record(text: $1, line: $0 + 1) }, nil)
         }
-        var reader = try RecordReader(path: input ?? "-", format: try format(), textField: textField)
+        var reader = try RecordReader(path: input ?? "-", format: try format(), textField: textField, pairField: pairField)
         var chunk: [Record] = []
         var bar = ProgressBar(title: title)
         defer { bar.clear() }

@@ -2,7 +2,9 @@ import Engine
 import Testing
 
 @Suite struct BatchSplitTests {
-    private func texts(_ lengths: [Int]) -> [[Int]] { lengths.map { Array(repeating: 7, count: $0) } }
+    private func texts(_ lengths: [Int]) -> [Encoding] {
+        lengths.map { Encoding(ids: Array(repeating: 7, count: $0)) }
+    }
 
     @Test(arguments: [2, 3, 8])
     func `every text is in exactly one chunk, long ones first, and no chunk is longer than its bound`(_ threads: Int) {

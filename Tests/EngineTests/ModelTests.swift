@@ -42,7 +42,7 @@ import Testing
         #expect(reference.inputs.count >= 8)
         let classifier = try classifier(name, .init(precision: .f32, instructionSet: instructionSet(isa)))
         for (ids, expected) in zip(reference.inputs, reference.logits) {
-            expectClose(classifier.session.logits([ids])[0], expected, "\(ids.count) tokens")
+            expectClose(classifier.session.logits([Encoding(ids: ids)])[0], expected, "\(ids.count) tokens")
         }
     }
 
@@ -52,7 +52,7 @@ import Testing
         let classifier = try classifier(name, .init(backend: .openblas, threads: 2))
         #expect(classifier.precision == .f32 && classifier.backend == .openblas)
         for (ids, expected) in zip(reference.inputs, reference.logits) {
-            expectClose(classifier.session.logits([ids])[0], expected, "\(ids.count) tokens")
+            expectClose(classifier.session.logits([Encoding(ids: ids)])[0], expected, "\(ids.count) tokens")
         }
     }
 
@@ -75,11 +75,11 @@ import Testing
                     name, .init(precision: precision, threads: threads, instructionSet: instructionSet(isa))
                 ).session
                 #expect(session.options.instructionSet.name == isa)
-                let alone = bits(inputs.map { session.logits([$0])[0] })
+                let alone = bits(inputs.map { session.logits([Encoding(ids: $0)])[0] })
                 if expected == nil { expected = alone }
                 #expect(alone == expected, "\(isa), \(threads) threads")
                 for batch in batches(shuffled, of: inputs, within: session.batchTokens) {
-                    let together = bits(session.logits(batch.map { inputs[$0] }))
+                    let together = bits(session.logits(batch.map { Encoding(ids: inputs[$0]) }))
                     #expect(together == batch.map { alone[$0] }, "\(isa), \(threads) threads, in a batch")
                 }
             }
@@ -119,7 +119,7 @@ import Testing
         let reference = try Reference(name)
         let session = try classifier(name, .init(precision: .int8)).session
         for (index, ids) in reference.inputs.enumerated() {
-            expectClose(session.logits([ids])[0], reference.int8Logits[index], "\(ids.count) tokens")
+            expectClose(session.logits([Encoding(ids: ids)])[0], reference.int8Logits[index], "\(ids.count) tokens")
         }
     }
 
@@ -143,7 +143,7 @@ import Testing
                 let batches = [
                     [[0, 5, 6, 2]], [[0, 7, 2], [0, 8, 9, 4, 2], Array(repeating: 5, count: 64)],
                     Array(repeating: [0, 8, 9, 2], count: 6),
-                ]
+                ].map { $0.map(Encoding.init(ids:)) }
                 let counts = classifier.session.onInferenceThread {
                     for ids in batches { classifier.session.run(ids) { _ in } }
                     return batches.map { ids in

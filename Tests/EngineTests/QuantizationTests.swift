@@ -19,7 +19,7 @@ import Testing
         #expect(tensors.keys.contains { $0.hasSuffix("word_embeddings.weight_scale") }, "embeddings are int8 too")
         let original = try Classifier(model: Fixtures.model(name))
         let quantized = try Classifier(model: output)
-        let ids = [Array(original.session.idsForTests(17))]
+        let ids = [Encoding(ids: Array(original.session.idsForTests(17)))]
         // Products are quantized in the same way at load; what differs is the embeddings' rounding.
         for (one, other) in zip(original.session.logits(ids)[0], quantized.session.logits(ids)[0]) {
             #expect(abs(one - other) < 0.25, "\(one) \(other)")

@@ -53,7 +53,7 @@ def write(path: Path, labels: list) -> Path:
     return path
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.3])
+@pytest.mark.parametrize("threshold", [0.5, 0.55])
 def test_several_labels_have_scikit_learns_figures(run_apus, evaluate, model, tmp_path: Path, threshold: float):
     directory = model("multi_label_classification")
     report = evaluate(directory, write(tmp_path / "sets.jsonl", SETS), "--threshold", str(threshold))

@@ -38,7 +38,7 @@ private func pass(
     }
     let own = try session(try InstructionSet.select())
     var random = SplitMix64(state: UInt64(length))
-    let ids = [(0..<length).map { _ in Int.random(in: 0..<config.vocabulary.value, using: &random) }]
+    let ids = [Encoding(ids: (0..<length).map { _ in Int.random(in: 0..<config.vocabulary.value, using: &random) })]
     let logits = own.logits(ids)[0]
     try expect(logits.allSatisfy(\.isFinite), "the logits are \(logits)")
     // The scalar kernels are the specification: the same bits. RoBERTa-base on them takes too long for every run.

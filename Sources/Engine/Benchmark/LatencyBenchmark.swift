@@ -85,7 +85,7 @@ public struct LatencyBenchmark {
         for length in lengths {
             var random = SplitMix64(state: UInt64(length))
             let ids = (0..<batch).map { _ in
-                (0..<length).map { _ in Int.random(in: 0..<config.vocabulary.value, using: &random) }
+                Encoding(ids: (0..<length).map { _ in Int.random(in: 0..<config.vocabulary.value, using: &random) })
             }
             let (times, logits) = session.onInferenceThread { Self.measure(session, ids, seconds: seconds) }
             guard logits.count == 1 else {
@@ -107,7 +107,7 @@ public struct LatencyBenchmark {
 
     /// Milliseconds of each pass, and the different logits that passes gave: one, if all is well (or NaN).
     private static func measure(
-        _ session: InferenceSession, _ ids: [[Int]], seconds: Double
+        _ session: InferenceSession, _ ids: [Encoding], seconds: Double
     ) -> (times: [Double], logits: [[Float]]) {
         let clock = ContinuousClock()
         var times: [Double] = []

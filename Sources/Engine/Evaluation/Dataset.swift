@@ -6,6 +6,8 @@ public struct Dataset: Sendable {
     public let name: String
     public let split: String
     public let texts: [String]
+    /// The second text of each, where they are pairs.
+    public let pairs: [String?]
     public let truth: Truth
 
     /// What is true of the texts, one each, in order; labels as indices into the model's.
@@ -26,10 +28,10 @@ public struct Dataset: Sendable {
     ///   - kind: what the model's scores say, and so what the labels are.
     ///   - names: what the model can say, by the data set's names; one with another label is refused.
     ///   - format: a file's; nil for what its suffix says.
-    ///   - textField, labelField: the fields or columns of a file.
+    ///   - textField, pairField, labelField: the fields or columns of a file; there may be none of a second text.
     public init(
         path: String, split: String, kind: Prediction.Kind = .oneLabel, names: LabelNames, format: RecordFormat? = nil,
-        textField: String = "text", labelField: String = "label"
+        textField: String = "text", pairField: String = "text_pair", labelField: String = "label"
     ) throws(InputError) {
         name = path
         self.split = split
@@ -41,9 +43,11 @@ public struct Dataset: Sendable {
                     + "\(split)_labels.txt, or a file with text and label (.jsonl, .json, .csv, .tsv)")
         }
         var texts: [String] = []
+        var pairs: [String?] = []
         var labels = TruthReader(kind, names)
         if isDirectory.boolValue {
             texts = try Self.lines("\(path)/\(split)_text.txt").map(\.text)
+            pairs = texts.map { _ in nil }
             var mapping: [String: String] = [:]
             for record in kind == .numbers ? [] : try Self.lines("\(path)/mapping.txt") {
                 let parts = record.text.split(separator: "\t").map(String.init)
@@ -77,7 +81,7 @@ public struct Dataset: Sendable {
                     "has no labels, as a file of plain texts; a data set is a directory in TweetEval's form, or a file with "
                         + "text and label (.jsonl, .json, .csv, .tsv, or --input-format)")
             }
-            var reader = try RecordReader(path: path, format: format, textField: textField)
+            var reader = try RecordReader(path: path, format: format, textField: textField, pairField: pairField)
             while let record = try reader.next() {
                 let place = "\(path), line \(record.line)"
                 let value = record.fields.last { $0.name == labelField }?.value
@@ -88,6 +92,7 @@ public struct Dataset: Sendable {
                             + "Name the right one by --label-field")
                 }
                 texts.append(record.text)
+                pairs.append(record.pair)
                 guard try labels.add(value ?? .null, place) else {
                     throw InputError(
                         place,
@@ -97,6 +102,7 @@ public struct Dataset: Sendable {
         }
         guard !texts.isEmpty else { throw InputError(path, "has no examples in split \"\(split)\"") }
         self.texts = texts
+        self.pairs = pairs
         truth = labels.truth
     }
 

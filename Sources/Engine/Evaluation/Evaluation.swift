@@ -49,8 +49,8 @@ public struct Evaluation: Sendable {
         var times: [Double] = []
         for (index, text) in dataset.texts.enumerated() {
             let time = try clock.measure {
-                let encoding = try classifier.encode(text, index: index)
-                predictions.append(try classifier.predict([encoding])[0])
+                let input = try classifier.input(text, pair: dataset.pairs[index], index: index)
+                predictions.append(try classifier.predict([input])[0])
             }
             times.append(time / .milliseconds(1))
             progress(index + 1, total)
@@ -82,7 +82,8 @@ public struct Evaluation: Sendable {
         // In passes of many texts: the same bits as alone, and faster.
         for start in stride(from: 0, to: dataset.texts.count, by: 64) {
             let range = start..<min(start + 64, dataset.texts.count)
-            for (index, other) in zip(range, try reference.predict(Array(dataset.texts[range]))) {
+            let inputs = try range.map { try reference.input(dataset.texts[$0], pair: dataset.pairs[$0], index: $0) }
+            for (index, other) in zip(range, try reference.predict(inputs)) {
                 referenceLabels.append(order[other.bestIndex])
                 for (place, logit) in zip(order, other.logits) {
                     largest = max(largest, abs(logit - predictions[index].logits[place]))

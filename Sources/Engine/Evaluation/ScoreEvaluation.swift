@@ -27,7 +27,8 @@ public struct ScoreEvaluation: Sendable {
         let clock = ContinuousClock()
         for (index, text) in dataset.texts.enumerated() {
             let time = try clock.measure {
-                scores.append(try classifier.predict([try classifier.encode(text, index: index)])[0].scores.map(\.value))
+                let input = try classifier.input(text, pair: dataset.pairs[index], index: index)
+                scores.append(try classifier.predict([input])[0].scores.map(\.value))
             }
             times.append(time / .milliseconds(1))
             progress(index + 1, dataset.texts.count)

@@ -42,7 +42,10 @@ package final class FastTextClassifier: TextModel {
     /// As its library's `predict` does; one-vs-all takes its probabilities from a table, so that equal ones are not rare.
     package let prefersLast = true
 
-    package func encode(_ text: String, index: Int) throws(TextError) -> Encoding {
+    package func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding {
+        guard pair == nil else {
+            throw TextError(index: index, problem: "is one of a pair; a fastText model takes one text")
+        }
         try TextTokenizer.check(text, index: index, maximumTokens: nil)
         var ids: [Int] = []
         var text = text
@@ -52,6 +55,12 @@ package final class FastTextClassifier: TextModel {
             preparation.prepare(Array(text.utf8)).withUnsafeBufferPointer { model.encode($0, into: &ids) }
         }
         return Encoding(ids: ids, untruncatedCount: ids.count)
+    }
+
+    /// One: it reads a text of any length.
+    package func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)] {
+        let encoding = try encode(text, pair: nil, index: index)
+        return [(encoding, max(1, encoding.ids.count))]
     }
 
     /// What each of the rows stands for that a text is made of.

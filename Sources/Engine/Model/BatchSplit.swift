@@ -25,19 +25,19 @@ package struct BatchSplit {
     }
 
     /// False where whole texts cannot be shared out evenly: a single one, or one that is longer than all others together.
-    package mutating func share(_ texts: [[Int]]) -> Bool {
+    package mutating func share(_ texts: [Encoding]) -> Bool {
         chunks.removeAll(keepingCapacity: true)
         guard texts.count >= loads.count, loads.count > 1 else { return false }
         sort(texts)
-        let total = texts.reduce(0) { $0 + $1.count }
+        let total = texts.reduce(0) { $0 + $1.ids.count }
         for thread in loads.indices { loads[thread] = 0 }
         var left = total
         var first = 0
         while first < order.count {
-            var tokens = texts[order[first]].count
+            var tokens = texts[order[first]].ids.count
             var last = first + 1
-            while last < order.count, tokens + texts[order[last]].count <= left / (2 * loads.count) {
-                tokens += texts[order[last]].count
+            while last < order.count, tokens + texts[order[last]].ids.count <= left / (2 * loads.count) {
+                tokens += texts[order[last]].ids.count
                 last += 1
             }
             chunks.append(first..<last)
@@ -55,9 +55,9 @@ package struct BatchSplit {
     }
 
     /// By counting: nothing is allocated.
-    private mutating func sort(_ texts: [[Int]]) {
+    private mutating func sort(_ texts: [Encoding]) {
         for index in lengths.indices { lengths[index] = 0 }
-        for text in texts { lengths[text.count] += 1 }
+        for text in texts { lengths[text.ids.count] += 1 }
         var start = 0
         for length in lengths.indices.reversed() {
             let count = lengths[length]
@@ -67,8 +67,8 @@ package struct BatchSplit {
         order.removeAll(keepingCapacity: true)
         for _ in texts { order.append(0) }
         for (index, text) in texts.enumerated() {
-            order[lengths[text.count]] = index
-            lengths[text.count] += 1
+            order[lengths[text.ids.count]] = index
+            lengths[text.ids.count] += 1
         }
     }
 }

@@ -8,16 +8,15 @@ package struct Embeddings: Sendable {
     /// - Parameters:
     ///   - name: what the tensors' names begin with.
     ///   - width: of a row; the layers' where it is nil.
-    ///   - types: how many token types there are; nil for an architecture without.
     ///   - projection: the layer's name, where there is one.
     init(
-        _ config: ModelConfig, _ weights: inout WeightReader, name: String, width: Extent? = nil, types: Extent?,
+        _ config: ModelConfig, _ weights: inout WeightReader, name: String, width: Extent? = nil,
         projection: String? = nil
     ) throws(InputError) {
         let width = width ?? config.hidden
         words = try weights.table("\(name).word_embeddings.weight", config.vocabulary, width)
         let positions = try weights.table("\(name).position_embeddings.weight", config.positions, width)
-        let typeTable = try types.map { types throws(InputError) in
+        let typeTable = try config.sizes.types.map { types throws(InputError) in
             try weights.table("\(name).token_type_embeddings.weight", types, width)
         }
         places = try PositionTable(

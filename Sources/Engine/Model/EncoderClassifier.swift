@@ -40,17 +40,19 @@ struct SizeDefaults {
     /// The name is nil for a class that does not read one.
     var epsilon: (name: String?, standard: Double) = ("layer_norm_eps", 1e-12)
     var padID = 0
+    /// nil for an architecture without token types.
+    var types: Int? = 2
 
     static let bert = SizeDefaults()
     static let roberta = SizeDefaults(vocabulary: 50_265, padID: 1)
     static let xlmRoberta = SizeDefaults(padID: 1)
-    static let mpnet = SizeDefaults(vocabulary: 30_527, padID: 1)
+    static let mpnet = SizeDefaults(vocabulary: 30_527, padID: 1, types: nil)
     static let electra = SizeDefaults(
         hidden: ("hidden_size", 256), intermediate: ("intermediate_size", 1024), heads: ("num_attention_heads", 4))
     static let distilBert = SizeDefaults(
         hidden: ("dim", 768), intermediate: ("hidden_dim", 3072), layers: ("n_layers", 6), heads: ("n_heads", 12),
         aliases: ["dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads"],
-        activation: ("activation", "gelu"), epsilon: (nil, 1e-12))
+        activation: ("activation", "gelu"), epsilon: (nil, 1e-12), types: nil)
     static let albert = SizeDefaults(
         hidden: ("hidden_size", 4096), intermediate: ("intermediate_size", 16_384), heads: ("num_attention_heads", 64),
         vocabulary: 30_000, activation: ("hidden_act", "gelu_new"))
@@ -77,14 +79,11 @@ extension ModelConfig.Sizes {
             }
         activation = try settings.activation(defaults.activation.0, default: defaults.activation.1)
         padID = try settings.integer("pad_token_id", in: 0...vocabulary.value - 1) ?? defaults.padID
+        types = try defaults.types.map { types throws(InputError) in
+            try settings.size(
+                "type_vocab_size", default: types, maximum: ModelConfig.maximumWidth, minimum: min(types, 1))
+        }
         // Older BERTs could be trained with relative ones.
         _ = try settings.text("position_embedding_type", oneOf: ["absolute"], default: "absolute")
-    }
-}
-
-extension ConfigSettings {
-    /// How many token types there are.
-    func tokenTypes(default standard: Int) throws(InputError) -> Extent {
-        try size("type_vocab_size", default: standard, maximum: ModelConfig.maximumWidth)
     }
 }

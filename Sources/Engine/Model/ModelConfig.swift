@@ -14,6 +14,8 @@ package struct ModelConfig: Sendable {
         let layerNormEpsilon: Float
         let activation: Activation
         let padID: Int
+        /// nil for an architecture without token types.
+        let types: Extent?
     }
 
     /// What becomes of the logits.
@@ -97,6 +99,9 @@ package struct ModelConfig: Sendable {
     package var intermediate: Extent { sizes.intermediate }
     package var vocabulary: Extent { sizes.vocabulary }
     package var positions: Extent { sizes.positions }
+
+    /// What is added to the positions of tokens of type 1; 0 where types make no difference.
+    var secondTypeOffset: Int { (sizes.types?.value ?? 0) > 1 ? positions.value : 0 }
 
     /// The most tokens of one text, special tokens included.
     package var maximumTokens: Int { architecture.model.maximumTokens(self) }

@@ -9,14 +9,19 @@ package struct TokenBatch {
     }
 
     package private(set) var ids: [Int] = []
+    /// Rows of the model's `PositionTable`: positions, behind those of type 0 those of type 1.
     package private(set) var positionIDs: [Int] = []
     /// Each text's rows in `ids`; none is empty.
     package private(set) var sequences: [Range<Int>] = []
     private let positions: Positions
+    private let secondOffset: Int
 
-    /// - Parameter tokens: how many there is room for.
-    package init(_ positions: Positions, tokens: Int) {
+    /// - Parameters:
+    ///   - secondOffset: what is added to the positions of tokens of type 1; see `PositionTable`.
+    ///   - tokens: how many there is room for.
+    package init(_ positions: Positions, secondOffset: Int, tokens: Int) {
         self.positions = positions
+        self.secondOffset = secondOffset
         ids.reserveCapacity(tokens)
         positionIDs.reserveCapacity(tokens)
         sequences.reserveCapacity(tokens)
@@ -28,18 +33,21 @@ package struct TokenBatch {
         sequences.removeAll(keepingCapacity: true)
     }
 
-    package mutating func append(_ text: [Int]) {
-        precondition(!text.isEmpty)
-        sequences.append(ids.count..<ids.count + text.count)
-        ids.append(contentsOf: text)
+    package mutating func append(_ text: Encoding) {
+        precondition(!text.ids.isEmpty)
+        let start = ids.count
+        sequences.append(start..<start + text.ids.count)
+        ids.append(contentsOf: text.ids)
         switch positions {
-        case .fromZero: positionIDs.append(contentsOf: text.indices)
+        case .fromZero: positionIDs.append(contentsOf: text.ids.indices)
         case .afterPadding(let padID):
             var position = padID
-            for id in text {
+            for id in text.ids {
                 if id != padID { position += 1 }
                 positionIDs.append(id == padID ? padID : position)
             }
         }
+        guard let second = text.secondStart, secondOffset > 0 else { return }
+        for token in start + second..<ids.count { positionIDs[token] += secondOffset }
     }
 }

@@ -7,6 +7,7 @@ extension Prediction {
             .init("scores", .object(scores.map { .init($0.label, .float($0.value)) })),
         ]
         if let labels { members.append(.init("labels", .array(labels.map(JSONValue.string)))) }
+        if let windows { members.append(.init("windows", .integer(windows))) }
         return members
     }
 }

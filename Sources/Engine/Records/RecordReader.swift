@@ -34,13 +34,16 @@ public enum RecordFormat: String, Sendable, CaseIterable {
 /// A text and what stood beside it.
 public struct Record: Sendable, Equatable {
     public let text: String
+    /// A second text that belongs to it; nil where there is none.
+    public let pair: String?
     /// The record's other fields: JSON as it stood, or a row's cells as strings.
     public let fields: [JSONValue.Member]
     /// Where it begins, from 1.
     public let line: Int
 
-    public init(text: String, fields: [JSONValue.Member] = [], line: Int) {
+    public init(text: String, pair: String? = nil, fields: [JSONValue.Member] = [], line: Int) {
         self.text = text
+        self.pair = pair
         self.fields = fields
         self.line = line
     }
@@ -51,6 +54,7 @@ public struct RecordReader: ~Copyable {
     private var source: ByteSource
     private let format: RecordFormat
     private let textField: String
+    private let pairField: String
     private var line = 0
     private var header: [String]?
     /// Of a JSON array, the last one first.
@@ -63,13 +67,15 @@ public struct RecordReader: ~Copyable {
 
     /// - Parameters:
     ///   - path: a file, or `-` for standard input.
-    ///   - textField: the field of a JSON object or the CSV column that holds the text.
+    ///   - textField: the field of a JSON object or the column that holds the text.
+    ///   - pairField: the one with a second text, where there is one.
     public init(
-        path: String, format: RecordFormat, textField: String = "text"
+        path: String, format: RecordFormat, textField: String = "text", pairField: String = "text_pair"
     ) throws(InputError) {
         source = try ByteSource(path: path)
         self.format = format
         self.textField = textField
+        self.pairField = pairField
     }
 
     /// Whether the next record can be had without waiting for more input.
@@ -90,7 +96,7 @@ public struct RecordReader: ~Copyable {
             case .json: try nextElement()
             case .csv, .tsv: try nextRow()
             }
-        if let record, record.text.isEmpty {
+        if let record, record.text.isEmpty || record.pair?.isEmpty == true {
             throw InputError(
                 "\(source.name), line \(record.line)", "the text is empty; give one or more characters, or take the line out"
             )
@@ -148,18 +154,21 @@ public struct RecordReader: ~Copyable {
 
     private func record(_ bytes: [UInt8], line: Int) throws(InputError) -> Record {
         var text: String?
+        var pair: String?
         var fields: [JSONValue.Member] = []
         let place = "\(source.name), line \(line)"
         do {
             var reader = JSONReader(bytes)
             try reader.object { (reader, name) throws(JSONError) in
                 let name = String(decoding: name, as: UTF8.self)
-                if name == textField {
+                if name == textField || name == pairField {
                     let position = reader.position
-                    guard let value = try reader.value().string else {
+                    let value = try reader.value()
+                    if value.isNull, name == pairField { return }
+                    guard let value = value.string else {
                         throw JSONError(offset: position, problem: "field \"\(name)\" is not a string")
                     }
-                    text = value
+                    if name == textField { text = value } else { pair = value }
                 } else {
                     fields.append(.init(name, .raw(try reader.rawValue())))
                 }
@@ -169,7 +178,7 @@ public struct RecordReader: ~Copyable {
             throw InputError(place, "is not a JSON object with a text: \(error)")
         }
         guard let text else { throw InputError(place, "has no field \"\(textField)\"; name the right one by --text-field") }
-        return Record(text: text, fields: fields, line: line)
+        return Record(text: text, pair: pair, fields: fields, line: line)
     }
 
     private mutating func nextRow() throws(InputError) -> Record? {
@@ -190,9 +199,11 @@ public struct RecordReader: ~Copyable {
         guard cells.count == names.count else {
             throw InputError("\(source.name), line \(start)", "has \(cells.count) cells; the header has \(names.count)")
         }
-        let others = names.indices.filter { $0 != column }
+        let pairColumn = names.firstIndex(of: pairField)
+        let others = names.indices.filter { $0 != column && $0 != pairColumn }
         return Record(
-            text: cells[column], fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
+            text: cells[column], pair: pairColumn.map { cells[$0] },
+            fields: others.map { .init(names[$0], .string(cells[$0])) }, line: start)
     }
 
     /// A row's cells and the line it begins at; quotes may hold separators, new lines and doubled quotes. Blank lines are

@@ -13,6 +13,9 @@ public struct Encoding: Sendable, Equatable {
         self.secondStart = secondStart
     }
 
+    /// Ids as they are, all of type 0.
+    package init(ids: [Int]) { self.init(ids: ids, untruncatedCount: ids.count) }
+
     public var isTruncated: Bool { ids.count < untruncatedCount }
 }
 
@@ -105,6 +108,26 @@ public struct TextTokenizer: Sendable {
         return Encoding(
             ids: ids, untruncatedCount: first.count + (second?.count ?? 0) + special, secondStart: secondStart)
     }
+
+    /// The windows that a text is read in: one where it fits, else each as long as the model reads, the next one beginning so
+    /// that a quarter of it was in the one before.
+    public func windows(_ text: String, index: Int = 0) throws(TextError) -> [Encoding] {
+        try Self.check(text, index: index, maximumTokens: maximumTokens)
+        let ids = tokenIDs(of: preparation.prepare(Array(text.utf8)))
+        let special = postProcessor.added(isPair: false)
+        let room = max(maximumTokens - special, 1)
+        var windows: [Encoding] = []
+        var start = 0
+        repeat {
+            let part = ids[start..<min(start + room, ids.count)]
+            windows.append(Encoding(ids: postProcessor.apply(part, nil).ids))
+            start += max(1, room - room / 4)
+        } while start + room / 4 < ids.count
+        return windows
+    }
+
+    /// How many tokens of a text a window holds.
+    package func tokensOfText(_ window: Encoding) -> Int { window.ids.count - postProcessor.added(isPair: false) }
 
     /// What is left of two texts of `first` and `second` tokens where `room` fit: the longer one is cut first, as the
     /// library's LongestFirst does it.

@@ -17,7 +17,8 @@ struct InferRequest: TextPrediction.Body {
     let texts: [String]
     /// What is answered, in order, and whether as binary data.
     let outputs: [(output: Output, isBinary: Bool)]
-    var truncates: Bool { true }
+    let pairs: [String?] = []
+    var longTexts: LongTexts? { nil }
 
     func field(_ index: Int) -> String { "inputs[0].data[\(index)]" }
 

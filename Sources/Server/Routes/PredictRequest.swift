@@ -18,8 +18,9 @@ struct PredictRequest: TextPrediction.Body, Equatable {
 
     let form: Form
     let texts: [String]
-    /// Whether a text that is too long is cut off, or refused.
-    var truncates = true
+    private(set) var pairs: [String?] = []
+    /// What becomes of a text that is too long: `"truncate"`; nil where the client does not say.
+    var longTexts: LongTexts?
     /// `inputs` only: the best so many labels; nil for all.
     var topK: Int?
     /// `inputs` only: what is applied to the logits; nil for what the model's own scores are.
@@ -39,20 +40,29 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         case "text":
             form = .text
             texts = [try Self.text(value, "text")]
+            if let pair = json["text_pair"], !pair.isNull { pairs = [try Self.text(pair, "text_pair")] }
         case "texts":
             form = .texts
-            texts = try Self.texts(value, "texts", limits: limits, mayBeNested: false)
+            texts = try Self.texts(value, "texts", limits: limits).texts
         default:
-            if value.string != nil {
+            if value.string != nil || value.object != nil {
                 form = .input(isNested: json["parameters"]?.object != nil)
-                texts = [try Self.text(value, "inputs")]
+                let (text, pair) = try Self.element(value, "inputs")
+                (texts, pairs) = ([text], [pair])
             } else {
                 form = .inputs
-                texts = try Self.texts(value, "inputs", limits: limits, mayBeNested: true)
+                (texts, pairs) = try Self.texts(value, "inputs", limits: limits) { (value, field) throws(RequestError) in
+                    try Self.element(value, field)
+                }
             }
             try readParameters(json["parameters"])
         }
-        if let truncate = json["truncate"], !truncate.isNull { truncates = try truncate.boolean("truncate") }
+        try readTruncate(json["truncate"], "truncate")
+    }
+
+    private mutating func readTruncate(_ value: JSONValue?, _ field: String) throws(RequestError) {
+        guard let value, !value.isNull else { return }
+        longTexts = try value.boolean(field) ? .truncate : .refuse
     }
 
     private mutating func readParameters(_ parameters: JSONValue?) throws(RequestError) {
@@ -74,9 +84,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
             self.function = function
         }
         // Clients of both spellings are about.
-        for name in ["truncation", "truncate"] {
-            if let value = parameters[name], !value.isNull { truncates = try value.boolean("parameters.\(name)") }
-        }
+        for name in ["truncation", "truncate"] { try readTruncate(parameters[name], "parameters.\(name)") }
     }
 
     private static func text(_ value: JSONValue, _ field: String) throws(RequestError) -> String {
@@ -86,10 +94,13 @@ struct PredictRequest: TextPrediction.Body, Equatable {
     }
 
     private static func texts(
-        _ value: JSONValue, _ field: String, limits: ServerLimits, mayBeNested: Bool
-    ) throws(RequestError) -> [String] {
+        _ value: JSONValue, _ field: String, limits: ServerLimits,
+        element: (JSONValue, String) throws(RequestError) -> (String, String?) = {
+            (value, field) throws(RequestError) in (try text(value, field), nil)
+        }
+    ) throws(RequestError) -> (texts: [String], pairs: [String?]) {
         guard let values = value.array else {
-            let allowed = mayBeNested ? "a string or an array of strings" : "an array of strings"
+            let allowed = field == "inputs" ? "a string, an array of strings or of pairs" : "an array of strings"
             throw .invalid("field \"\(field)\" is \(value.kind); it must be \(allowed)")
         }
         guard !values.isEmpty else { throw .invalid("field \"\(field)\" is empty; give one or more texts") }
@@ -99,18 +110,32 @@ struct PredictRequest: TextPrediction.Body, Equatable {
                 "field \"\(field)\" has \(values.count) texts; the limit is \(limits.clientBatch)")
         }
         var texts: [String] = []
-        for (index, element) in values.enumerated() {
-            if mayBeNested, let pair = element.array {
-                guard pair.count == 1 else {
-                    throw .invalid(
-                        "field \"\(field)[\(index)]\" has \(pair.count) texts; sentence pairs are not supported, give one")
-                }
-                texts.append(try text(pair[0], "\(field)[\(index)][0]"))
-            } else {
-                texts.append(try text(element, "\(field)[\(index)]"))
-            }
+        var pairs: [String?] = []
+        for (index, value) in values.enumerated() {
+            let (text, pair) = try element(value, "\(field)[\(index)]")
+            texts.append(text)
+            pairs.append(pair)
         }
-        return texts
+        return (texts, pairs)
+    }
+
+    /// One of `inputs`: a text; `["text"]` or `["text", "pair"]`, as text-embeddings-inference has them in a batch; or
+    /// `{"text", "text_pair"}`, as Transformers' pipeline has it.
+    private static func element(_ value: JSONValue, _ field: String) throws(RequestError) -> (String, String?) {
+        if let parts = value.array {
+            guard 1...2 ~= parts.count else {
+                throw .invalid("field \"\(field)\" has \(parts.count) texts; give one, or two that belong together")
+            }
+            let pair = parts.count == 2 ? try text(parts[1], "\(field)[1]") : nil
+            return (try text(parts[0], "\(field)[0]"), pair)
+        }
+        guard value.object != nil else { return (try text(value, field), nil) }
+        guard let first = value["text"] else { throw .invalid("field \"\(field)\" has no \"text\"") }
+        let second = value["text_pair"].flatMap { $0.isNull ? Optional<JSONValue>.none : $0 }
+        return (
+            try text(first, "\(field).text"),
+            try second.map { (second) throws(RequestError) in try text(second, "\(field).text_pair") }
+        )
     }
 
     /// The field that text `index` came from, for messages.

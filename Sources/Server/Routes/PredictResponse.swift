@@ -22,7 +22,7 @@ extension PredictRequest {
             case nil: prediction.scores.map(\.value)
             case .softmax: prediction.shares
             case .sigmoid: prediction.logits.map { 1 / (1 + exp(-$0)) }
-            case .none: prediction.logits
+            case .some(.none): prediction.logits
             }
         let ranked = zip(prediction.scores.map(\.label), values).enumerated()
             .sorted { ($1.element.1, $0.offset) < ($0.element.1, $1.offset) }

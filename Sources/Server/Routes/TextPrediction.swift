@@ -14,7 +14,10 @@ struct TextPrediction: Sendable {
     /// What a body asks for.
     protocol Body: Sendable {
         var texts: [String] { get }
-        var truncates: Bool { get }
+        /// The second text of each, or none at all.
+        var pairs: [String?] { get }
+        /// nil for the server's own way.
+        var longTexts: LongTexts? { get }
         /// The field that text `index` came from, for messages.
         func field(_ index: Int) -> String
     }
@@ -39,12 +42,18 @@ struct TextPrediction: Sendable {
         let prepare: @Sendable () throws -> Prepared<RequestBody> = {
             let start = ContinuousClock.now
             let body = try parse(bytes)
-            try queue.reserve(body.texts.count)
+            var reserved = body.texts.count
+            try queue.reserve(reserved)
             do {
-                let encodings = try body.texts.enumerated().map { try encode($1, body, $0) }
-                return Prepared(body: body, encodings: encodings, duration: ContinuousClock.now - start)
+                let inputs = try body.texts.indices.map { try input($0, body) }
+                // A long text is as many as it has windows.
+                let encodings = inputs.flatMap(\.encodings)
+                try queue.reserve(encodings.count - reserved)
+                reserved = encodings.count
+                return Prepared(
+                    body: body, inputs: inputs, encodings: encodings, duration: ContinuousClock.now - start)
             } catch {
-                queue.release(body.texts.count)
+                queue.release(reserved)
                 throw error
             }
         }
@@ -61,12 +70,18 @@ struct TextPrediction: Sendable {
             (facts.timing.queue, facts.timing.infer) = (answer.queued, answer.inferred)
         }
         metrics.record(answer, tokenized: prepared.duration)
-        drift?.record(answer.predictions)
-        return (prepared.body, answer.predictions)
+        var first = 0
+        let predictions = prepared.inputs.map { input in
+            defer { first += input.encodings.count }
+            return classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
+        }
+        drift?.record(predictions)
+        return (prepared.body, predictions)
     }
 
     private struct Prepared<RequestBody: Body>: Sendable {
         let body: RequestBody
+        let inputs: [Classifier.TextInput]
         let encodings: [Encoding]
         let duration: Duration
     }
@@ -101,19 +116,13 @@ struct TextPrediction: Sendable {
         }
     }
 
-    private func encode(_ text: String, _ body: some Body, _ index: Int) throws(RequestError) -> Encoding {
-        let encoding: Encoding
+    private func input(_ index: Int, _ body: some Body) throws(RequestError) -> Classifier.TextInput {
+        let pair = body.pairs.indices.contains(index) ? body.pairs[index] : nil
         do {
-            encoding = try classifier.encode(text, index: index)
+            return try classifier.input(body.texts[index], pair: pair, index: index, longTexts: body.longTexts)
         } catch {
             throw .invalid("field \"\(body.field(index))\" \(error.problem)")
         }
-        if !body.truncates, encoding.isTruncated {
-            throw .invalid(
-                "field \"\(body.field(index))\" has \(encoding.untruncatedCount) tokens; the limit is "
-                    + "\(encoding.ids.count). Shorten it, or leave \"truncate\": false out")
-        }
-        return encoding
     }
 }
 

@@ -16,7 +16,7 @@ package struct AlbertForSequenceClassification: EncoderClassifier {
         let groups = try settings.integer("num_hidden_groups", in: 1...config.layers) ?? 1
         let inner = try settings.integer("inner_group_num", in: 1...ModelConfig.maximumLayers) ?? 1
         let embeddings = try Embeddings(
-            config, &weights, name: "albert.embeddings", width: width, types: try settings.tokenTypes(default: 2),
+            config, &weights, name: "albert.embeddings", width: width,
             projection: "albert.encoder.embedding_hidden_mapping_in")
 
         func names(_ group: Int, _ index: Int) -> Encoder.LayerNames {

@@ -10,8 +10,7 @@ package struct BertForSequenceClassification: EncoderClassifier {
     }
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
-        let embeddings = try Embeddings(
-            config, &weights, name: "bert.embeddings", types: try config.settings.tokenTypes(default: 2))
+        let embeddings = try Embeddings(config, &weights, name: "bert.embeddings")
         encoder = try Encoder(config, &weights, embeddings) { .bert("bert.encoder.layer.\($0)") }
         head = try ClassificationHead(config, &weights, dense: "bert.pooler.dense", .tanh, projection: "classifier")
     }

@@ -22,7 +22,7 @@ package struct DebertaV2ForSequenceClassification: SequenceClassifier {
             settings,
             SizeDefaults(
                 hidden: ("hidden_size", 1536), intermediate: ("intermediate_size", 6144), layers: ("num_hidden_layers", 24),
-                heads: ("num_attention_heads", 24), vocabulary: 128_100, epsilon: ("layer_norm_eps", 1e-7)))
+                heads: ("num_attention_heads", 24), vocabulary: 128_100, epsilon: ("layer_norm_eps", 1e-7), types: 0))
     }
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
@@ -36,9 +36,9 @@ package struct DebertaV2ForSequenceClassification: SequenceClassifier {
         let positions =
             try settings.flag("position_biased_input", default: true)
             ? try weights.table("\(name).position_embeddings.weight", config.positions, width) : nil
-        let types = try settings.size("type_vocab_size", default: 0, maximum: ModelConfig.maximumWidth, minimum: 0)
-        let typeTable =
+        let typeTable = try config.sizes.types.flatMap { types throws(InputError) in
             types.value > 0 ? try weights.table("\(name).token_type_embeddings.weight", types, width) : nil
+        }
         places =
             positions == nil && typeTable == nil
             ? nil

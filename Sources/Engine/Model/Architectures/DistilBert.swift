@@ -11,7 +11,7 @@ package struct DistilBertForSequenceClassification: EncoderClassifier {
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
         // `sinusoidal_pos_embds` is how the positions were made; they are stored in any case.
-        let embeddings = try Embeddings(config, &weights, name: "distilbert.embeddings", types: nil)
+        let embeddings = try Embeddings(config, &weights, name: "distilbert.embeddings")
         encoder = try Encoder(config, &weights, embeddings) { index in
             let layer = "distilbert.transformer.layer.\(index)"
             return Encoder.LayerNames(

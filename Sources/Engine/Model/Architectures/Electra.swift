@@ -13,7 +13,7 @@ package struct ElectraForSequenceClassification: EncoderClassifier {
         let width = try config.settings.size("embedding_size", default: 128, maximum: ModelConfig.maximumWidth)
         let isProjected = width.value != config.hidden.value
         let embeddings = try Embeddings(
-            config, &weights, name: "electra.embeddings", width: width, types: try config.settings.tokenTypes(default: 2),
+            config, &weights, name: "electra.embeddings", width: width,
             projection: isProjected ? "electra.embeddings_project" : nil)
         encoder = try Encoder(config, &weights, embeddings) { .bert("electra.encoder.layer.\($0)") }
         // GELU whatever `hidden_act` and `summary_activation` say.

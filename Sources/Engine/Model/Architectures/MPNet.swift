@@ -16,7 +16,7 @@ package struct MPNetForSequenceClassification: EncoderClassifier {
     private static let wideBuckets = [8, 12, 16, 23, 32, 46, 64, 91]
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
-        let embeddings = try Embeddings(config, &weights, name: "mpnet.embeddings", types: nil)
+        let embeddings = try Embeddings(config, &weights, name: "mpnet.embeddings")
         let rows = try config.settings.size(
             "relative_attention_num_buckets", default: Self.buckets, maximum: ModelConfig.maximumWidth, minimum: Self.buckets
         )

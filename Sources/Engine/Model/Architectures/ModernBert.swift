@@ -38,7 +38,8 @@ package struct ModernBertForSequenceClassification: SequenceClassifier {
             settings,
             SizeDefaults(
                 intermediate: ("intermediate_size", 1152), layers: ("num_hidden_layers", 22), vocabulary: 50_368,
-                positions: 8192, activation: ("hidden_activation", "gelu"), epsilon: ("norm_eps", 1e-5), padID: 50_283))
+                positions: 8192, activation: ("hidden_activation", "gelu"), epsilon: ("norm_eps", 1e-5), padID: 50_283,
+                types: nil))
     }
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {

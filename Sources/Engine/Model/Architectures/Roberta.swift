@@ -12,8 +12,7 @@ package struct RobertaForSequenceClassification: EncoderClassifier {
     }
 
     package init(_ config: ModelConfig, _ weights: inout WeightReader) throws(InputError) {
-        let embeddings = try Embeddings(
-            config, &weights, name: "roberta.embeddings", types: try config.settings.tokenTypes(default: 2))
+        let embeddings = try Embeddings(config, &weights, name: "roberta.embeddings")
         encoder = try Encoder(config, &weights, embeddings) { .bert("roberta.encoder.layer.\($0)") }
         head = try ClassificationHead(
             config, &weights, dense: "classifier.dense", .tanh, projection: "classifier.out_proj")
