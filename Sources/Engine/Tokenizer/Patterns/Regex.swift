@@ -71,17 +71,44 @@ struct Regex: Sendable {
             /// Of a run: where it may not go back beyond; else -1.
             let least: Int
             let rounds: Int
+            /// How many places had been visited before.
+            let visits: Int
         }
 
         private var stack: [State] = []
         /// Where the current round of each loop began: a list by index, the outermost last.
         private var rounds: [(start: Int, outer: Int)] = []
-        /// States that failed, once a match takes long; what failed once fails again, as nothing is captured.
-        private var failed: Set<UInt64> = []
+        /// Where a long match has been, instruction and position: nothing is captured, so what failed once fails again, for
+        /// the matches that begin later, too. Without it some patterns take exponential time, and more a quadratic one.
+        private var visited: Set<UInt64> = []
+        private var visits: [UInt64] = []
+        /// Of each run the last stretch that it has tried all places of, and the visit that this is.
+        private var tried: [Int: (stretch: ClosedRange<Int>, visit: Int)] = [:]
+        private static let shortMatch = 1000
 
         init(program: [Instruction], walk: ScalarWalk) {
             self.program = program
             self.walk = walk
+        }
+
+        private mutating func push(_ instruction: Int, _ position: Int, least: Int = -1, _ round: Int) {
+            stack.append(
+                State(instruction: instruction, position: position, least: least, rounds: round, visits: visits.count))
+        }
+
+        /// Of a match that succeeds: the visits on its way did not fail.
+        private mutating func forget(from start: Int, except failures: [Range<Int>]) {
+            guard start < visits.count else { return }
+            var forgotten: Set<Int> = []
+            var index = start
+            for failure in failures + [visits.count..<visits.count] {
+                while index < failure.lowerBound {
+                    if visits[index] != .max { visited.remove(visits[index]) } else { forgotten.insert(index) }
+                    index += 1
+                }
+                index = max(index, failure.upperBound)
+            }
+            if !forgotten.isEmpty { tried = tried.filter { !forgotten.contains($0.value.visit) } }
         }
 
         /// Where the match of the program from `first` on ends that begins at `start`.
@@ -96,16 +123,21 @@ struct Regex: Sendable {
             var position = start
             var round = -1
             var steps = 0
-            // Within a lookahead only that fails. From the next place on what failed here fails again.
-            let remembered = failed
-            if first > 0 { failed = [] }
-            defer { if first > 0 { failed = remembered } }
+            // Within a lookahead that is another question.
+            var outer: (Set<UInt64>, [UInt64], [Int: (stretch: ClosedRange<Int>, visit: Int)])?
+            if first > 0 {
+                outer = (visited, visits, tried)
+                (visited, visits, tried) = ([], [], [:])
+            }
+            defer { if let outer { (visited, visits, tried) = outer } }
+            let visitsBefore = visits.count
+            // The visits of ways that were given up: they lie one behind the other.
+            var failures: [Range<Int>] = []
             while true {
                 var fails = false
                 switch program[instruction] {
                 case .match:
-                    // Some of what was remembered had not been tried yet.
-                    failed.removeAll()
+                    forget(from: visitsBefore, except: failures)
                     return position
                 case .set(let set):
                     if let (scalar, next) = walk.scalar(at: position), set.contains(scalar) {
@@ -115,16 +147,30 @@ struct Regex: Sendable {
                     }
                 case .run(let set):
                     let begin = position
+                    if let (stretch, _) = tried[instruction], stretch.contains(begin) {
+                        fails = true
+                        break
+                    }
                     while let (scalar, next) = walk.scalar(at: position), set.contains(scalar) { position = next }
+                    steps += position - begin
                     if position > begin {
-                        stack.append(State(instruction: instruction, position: position, least: begin, rounds: round))
+                        push(instruction, position, least: begin, round)
+                        if steps > Self.shortMatch || !visits.isEmpty {
+                            tried[instruction] = (begin...position, visits.count)
+                            visits.append(.max)
+                        }
                     }
                 case .split(let preferred, let other):
-                    let alternative = instruction + other
-                    let key = UInt64(alternative) << 32 | UInt64(position)
-                    if steps < 1000 || failed.insert(key).inserted {
-                        stack.append(State(instruction: alternative, position: position, least: -1, rounds: round))
+                    let place = UInt64(instruction) << 32 | UInt64(position)
+                    if steps > Self.shortMatch || !visits.isEmpty {
+                        if visited.insert(place).inserted {
+                            visits.append(place)
+                        } else {
+                            fails = true
+                            break
+                        }
                     }
+                    push(instruction + other, position, round)
                     instruction += preferred
                     steps += 1
                     continue
@@ -171,14 +217,15 @@ struct Regex: Sendable {
                 instruction = state.instruction
                 position = state.position
                 round = state.rounds
+                if state.visits < visits.count {
+                    while let last = failures.last, last.lowerBound >= state.visits { failures.removeLast() }
+                    failures.append(state.visits..<visits.count)
+                }
                 if state.least >= 0 {
                     // A run goes back by one scalar.
                     position -= 1
                     while position > state.least, walk.bytes[position] & 0xC0 == 0x80 { position -= 1 }
-                    if position > state.least {
-                        stack.append(
-                            State(instruction: instruction, position: position, least: state.least, rounds: round))
-                    }
+                    if position > state.least { push(instruction, position, least: state.least, round) }
                     instruction += 1
                 }
             }
