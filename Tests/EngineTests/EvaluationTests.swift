@@ -54,7 +54,7 @@ import Testing
         try directory.write("a\n\n", to: "test_text.txt")
         #expect(load().contains("test_text.txt, line 2: the text is empty"))
         try directory.write("{\"text\": \"a\", \"label\": \"positive\"}\n{\"text\": \"b\"}\n", to: "x.jsonl")
-        #expect(load("/x.jsonl").contains("line 2: has neither a string nor a number in field \"label\""))
+        #expect(load("/x.jsonl").contains("line 2: has no label's name or number in field \"label\""))
         try directory.write("text,label\n", to: "x.csv")
         #expect(load("/x.csv").contains("has no examples"))
     }

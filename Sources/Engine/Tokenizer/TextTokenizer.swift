@@ -57,6 +57,8 @@ public struct TextTokenizer: Sendable {
     public internal(set) var maximumTokens = Int.max
     /// Whether of a text that does not fit the end is kept: `truncation_side: left`.
     public internal(set) var truncatesLeft = false
+    /// Whether the model is told the tokens' types: `token_type_ids` in `model_input_names`.
+    public internal(set) var tellsTypes = true
 
     init(
         added: [Int: AddedToken], normalizer: (any Normalizer)?, preTokenizer: (any PreTokenizer)?,
@@ -106,7 +108,8 @@ public struct TextTokenizer: Sendable {
         func cut(_ ids: [Int], _ count: Int) -> ArraySlice<Int> { truncatesLeft ? ids.suffix(count) : ids.prefix(count) }
         let (ids, secondStart) = postProcessor.apply(cut(first, firstCount), second.map { cut($0, secondCount) })
         return Encoding(
-            ids: ids, untruncatedCount: first.count + (second?.count ?? 0) + special, secondStart: secondStart)
+            ids: ids, untruncatedCount: first.count + (second?.count ?? 0) + special,
+            secondStart: tellsTypes ? secondStart : nil)
     }
 
     /// The windows that a text is read in: one where it fits, else each as long as the model reads, the next one beginning so

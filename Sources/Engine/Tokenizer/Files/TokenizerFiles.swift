@@ -21,6 +21,7 @@ extension TextTokenizer {
         self.preparation = preparation ?? config.textPreparation ?? .tweet
         maximumTokens = min(config.maximumTokens, try files.settings.maximumTokens() ?? .max)
         truncatesLeft = try files.settings.truncatesLeft() ?? files.json?.truncatesLeft ?? false
+        tellsTypes = try files.settings.tellsTypes()
         guard case .tokens? = postProcessor.single.first?.content else {
             throw InputError(
                 directory.path, "the tokenizer puts no special token before a text; a classifier reads the first token")

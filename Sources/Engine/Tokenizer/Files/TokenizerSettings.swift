@@ -147,6 +147,15 @@ struct TokenizerSettings {
         return limit
     }
 
+    /// Whether the model is told which text a token is of; by `model_input_names`, else as the class has it.
+    func tellsTypes() throws(InputError) -> Bool {
+        guard let value = self["model_input_names"] else { return family == .bert || family == .debertaV2 }
+        guard let names = value.array, names.allSatisfy({ $0.string != nil }) else {
+            throw InputError(file, "model_input_names is \(value.kind); it is a list of names")
+        }
+        return names.contains { $0.string == "token_type_ids" }
+    }
+
     /// Whether the end is kept of what does not fit.
     func truncatesLeft() throws(InputError) -> Bool? {
         guard let side = self["truncation_side"] else { return nil }
