@@ -11,7 +11,8 @@ public struct InputError: Error, Equatable, CustomStringConvertible {
         self.problem = problem
     }
 
-    public var description: String { "\(subject): \(problem)" }
+    /// On one line, whatever stands in names that come from files.
+    public var description: String { "\(subject): \(problem)".printable }
 }
 
 extension [String] {

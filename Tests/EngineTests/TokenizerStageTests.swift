@@ -29,7 +29,9 @@ import Testing
         try directory.setConfig("max_position_embeddings", try #require(reference["max_length"]))
         let file = JSONValue.object((stage.object ?? []) + [.init("model", model)])
         try directory.write(file.serialized(), to: "tokenizer.json")
-        try directory.write(#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#, to: "tokenizer_config.json")
+        try directory.write(
+            #"{"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["token_type_ids"]}"#,
+            to: "tokenizer_config.json")
         return try TextTokenizer(try ModelDirectory(path: directory.path), preparation: TextPreparation.none)
     }
 
