@@ -55,7 +55,9 @@ def write_pairs(path: Path, pairs: list[tuple[str, str]]) -> Path:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_pairs_have_transformers_logits(run_apus, tmp_path: Path, name: str):
-    directory = save_with_types(make_model(CONFIGS[name]), tmp_path / "model")
+    # A model of one type cannot be told a second one.
+    save_model = save if getattr(CONFIGS[name], "type_vocab_size", 2) == 1 else save_with_types
+    directory = save_model(make_model(CONFIGS[name]), tmp_path / "model")
     limit = 158 if name in ("roberta", "mpnet", "xlm-roberta") else 160
     pairs = [*PAIRS, (LONG, TEXTS[1]), (TEXTS[2], LONG), (LONG, longer_text(300, seed=6))]
     result = run_apus("predict", "--model", directory, *F32, "--logits", "--input", write_pairs(tmp_path / "p.jsonl", pairs))
