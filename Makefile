@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-clusters test-workflows \
+.PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-clusters test-workflows \
 	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train clean help
 
@@ -44,6 +44,11 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 	@$(call install,$(TEST_PACKAGES))
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
+
+fuzz: build ## a million damaged checkpoints and tokenizer files of every form: make fuzz [SEED=a seed that was printed]
+	$(BUILD) --build-tests
+	APUS_FUZZ_CASES=$(or $(CASES),1000000) $(if $(SEED),APUS_FUZZ_SEED=$(SEED)) \
+	swift test -c release --skip-build --disable-xctest --filter '[Dd]amaged'
 
 lint: ## the form of the Swift code, by .swift-format
 	swift format lint --strict -r Sources Tests Benchmarks/Benchmarks Benchmarks/Package.swift Package.swift

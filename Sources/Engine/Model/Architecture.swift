@@ -60,12 +60,14 @@ extension ModelConfig {
                 return
             }
             let known = Self.allCases.map(\.stem).joined(separator: ", ") + ", each ForSequenceClassification"
-            let named = (classes + (type.map { ["model_type \($0)"] } ?? [])).joined(separator: ", ")
+            let named = [
+                classes.isEmpty ? nil : "architecture \(classes.joined(separator: ", "))", type.map { "model_type \($0)" },
+            ].compactMap(\.self).joined(separator: ", ")
             throw InputError(
                 "config.json",
                 named.isEmpty
                     ? "has neither \"model_type\" nor \"architectures\"; supported are \(known)"
-                    : "architecture \(named) is not supported; supported are \(known)")
+                    : "\(named) is not supported; supported are \(known)")
         }
     }
 }
