@@ -92,8 +92,23 @@ def test_text_embeddings_inference_forms_are_answered_in_kind(server, expected):
     assert ask({"inputs": TEXTS[0], "parameters": {}}) == [all_ranked[0]]
 
 
-def test_a_sentence_pair_is_refused_rather_than_taken_for_two_texts(server):
-    answer = requests.post(server.url + "/predict", json={"inputs": [["one", "two"]]}, timeout=10)
+def test_a_pair_of_texts_is_judged_together_in_each_of_its_forms(server):
+    def ask(body: dict) -> object:
+        answer = requests.post(server.url + "/predict", json=body, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def of(rows: list[dict]) -> dict[str, float]:
+        return {row["label"]: row["score"] for row in rows}
+
+    pair = {"text": "I love it", "text_pair": "It is the worst film ever"}
+    together = ask(pair)["scores"]
+    assert together != ask({"text": pair["text"]})["scores"], "the second text says something"
+    assert of(ask({"inputs": pair})) == together
+    assert [of(rows) for rows in ask({"inputs": [pair, [*pair.values()], [pair["text"]]]})] == [
+        together, together, ask({"text": pair["text"]})["scores"]]
+    assert len(ask({"inputs": [*pair.values()]})) == 2, "a flat list is of texts"
+    answer = requests.post(server.url + "/predict", json={"inputs": [["one", "two", "three"]]}, timeout=10)
     assert answer.status_code == 422 and "inputs[0]" in answer.json()["error"]["message"]
 
 
