@@ -61,7 +61,7 @@ def test_bad_lines_keep_their_places_and_the_others_their_answers(command, place
 def test_each_kind_of_bad_line_has_its_own_reason(command):
     answers = flat(ApusFilter(command, most_bad_lines=len(BAD)).answers([BAD]))
     assert all(isinstance(answer, BadLine) for answer in answers)
-    said = ["ends too early", "ends too early", "is empty", "is not a string", 'no field "text"', "not valid UTF-8", "100000"]
+    said = ["is not a JSON object", "ends too early", "is empty", "is not a string", 'no field "text"', "not valid UTF-8", "100000"]
     assert [words in answer.reason for words, answer in zip(said, answers, strict=True)] == [True] * len(BAD)
 
 

@@ -50,7 +50,8 @@ class ApusProcess:
             thread.start()
 
     def send(self, lines: Iterable[bytes]) -> None:
-        self._queue.put(b"".join(line + b"\n" for line in lines))
+        # apus passes blank lines over; here each line has an answer, and a blank one is refused as what is no object.
+        self._queue.put(b"".join((line if line.strip() else b"null") + b"\n" for line in lines))
 
     def end_input(self) -> None:
         self._queue.put(None)
