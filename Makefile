@@ -45,7 +45,7 @@ test: setup ## build and run all tests; those that need APUS_DATA say where it i
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
 
-fuzz: build ## a million damaged checkpoints and tokenizer files of every form: make fuzz [SEED=a seed that was printed]
+fuzz: build ## a million damaged checkpoints and tokenizer files of every form: make fuzz [CASES=fewer] [SEED=one printed]
 	$(BUILD) --build-tests
 	APUS_FUZZ_CASES=$(or $(CASES),1000000) $(if $(SEED),APUS_FUZZ_SEED=$(SEED)) \
 	swift test -c release --skip-build --disable-xctest --filter '[Dd]amaged'
