@@ -39,8 +39,6 @@ package final class InferenceSession: Sendable {
     /// Held during a pass.
     private let turn = Mutex(())
     private nonisolated(unsafe) let pass: any ModelPass
-    /// The model's tensors, as the checkpoint has them.
-    let parameters: [Parameter]
 
     package init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options) throws(InputError) {
         self.checkpoint = checkpoint
@@ -55,7 +53,6 @@ package final class InferenceSession: Sendable {
         var weights = try WeightReader(checkpoint, config, format: format, on: options.instructionSet, into: arena)
         let model = try config.architecture.model.init(config, &weights)
         let leftovers = try weights.verifyAllUsed()
-        parameters = weights.parameters
 
         if options.backend == .openblas { try OpenBLAS.required().setThreads(options.threads) }
         team = try Team(

@@ -28,8 +28,9 @@ struct Parameter: Sendable {
 package struct WeightReader {
     /// Owns what the weights handed out point to.
     package let arena: Arena
-    /// What was handed out, without the scales of I8 tensors.
+    /// What was handed out, without the scales of I8 tensors, where that is to be kept: tensors may be copies in memory.
     private(set) var parameters: [Parameter] = []
+    private let keepsParameters: Bool
     private let checkpoint: Checkpoint
     private let names: TensorNames
     private let config: ModelConfig
@@ -39,8 +40,9 @@ package struct WeightReader {
 
     package init(
         _ checkpoint: Checkpoint, _ config: ModelConfig, format: Linear.Format, on instructionSet: InstructionSet,
-        into arena: Arena
+        into arena: Arena, keepsParameters: Bool = false
     ) throws(InputError) {
+        self.keepsParameters = keepsParameters
         self.checkpoint = checkpoint
         self.config = config
         self.format = format
@@ -155,7 +157,7 @@ package struct WeightReader {
     ) throws(InputError) -> StoredMatrix {
         let settings = [rows, columns].compactMap(\.self)
         let tensor = try take(name, settings)
-        parameters.append(Parameter(name: name, tensor: tensor, role: role))
+        if keepsParameters { parameters.append(Parameter(name: name, tensor: tensor, role: role)) }
         let rowCount = rows?.value ?? 1
         switch tensor.type {
         case .f32, .f16, .bf16, .f64: return StoredMatrix(tensor, rows: rowCount, columns: columns.value)

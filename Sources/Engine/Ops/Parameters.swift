@@ -6,33 +6,32 @@ package struct Vector: @unchecked Sendable {
     let base: UnsafePointer<Float>
 
     /// Zeros.
-    init(zeros count: Int, in arena: Arena) throws(InputError) {
-        self.count = count
-        let panel = Int(APUS_PANEL)
-        base = UnsafePointer(try arena.allocate(Float.self, (count + panel - 1) / panel * panel))
-    }
+    init(zeros count: Int, in arena: Arena) throws(InputError) { try self.init(count, in: arena) { _ in } }
 
     /// Some of a single row's numbers.
     init(_ row: StoredMatrix, _ range: Range<Int>, in arena: Arena) throws(InputError) {
         precondition(row.rows == 1)
-        count = range.count
-        let panel = Int(APUS_PANEL)
-        let values = try arena.allocate(Float.self, (count + panel - 1) / panel * panel)
-        for (index, number) in row.floats()[range].enumerated() { values[index] = number }
-        base = UnsafePointer(values)
+        try self.init(range.count, in: arena) { values in
+            for (index, number) in row.floats()[range].enumerated() { values[index] = number }
+        }
     }
 
     /// `parts` one behind the other, each a single row.
     init(_ parts: [StoredMatrix], in arena: Arena) throws(InputError) {
         precondition(parts.allSatisfy { $0.rows == 1 })
-        count = parts.reduce(0) { $0 + $1.columns }
-        let panel = Int(APUS_PANEL)
-        let values = try arena.allocate(Float.self, (count + panel - 1) / panel * panel)
-        var place = values
-        for part in parts {
-            part.read(row: 0, into: place)
-            place += part.columns
+        try self.init(parts.reduce(0) { $0 + $1.columns }, in: arena) { values in
+            var place = values
+            for part in parts {
+                part.read(row: 0, into: place)
+                place += part.columns
+            }
         }
+    }
+
+    private init(_ count: Int, in arena: Arena, _ fill: (UnsafeMutablePointer<Float>) -> Void) throws(InputError) {
+        self.count = count
+        let values = try arena.allocate(Float.self, Linear.panels(count) * Linear.panel)
+        fill(values)
         base = UnsafePointer(values)
     }
 }

@@ -34,8 +34,13 @@ public struct Quantization: Sendable {
                     + "Quantize the model it was made from")
         }
         // Refuses what could not be served afterwards: a tensor of another shape or type, a tokenizer of another model.
-        let classifier = try TransformerModel(model, options: .init(precision: .int8, threads: 1))
-        let tensors = try Self.tensors(classifier.session.parameters)
+        _ = try TextTokenizer(model, config: config, preparation: nil)
+        let checkpoint = try Checkpoint.open(directory: model.path)
+        var reader = try WeightReader(
+            checkpoint, config, format: .int8, on: try .select(), into: Arena(), keepsParameters: true)
+        _ = try config.architecture.model.init(config, &reader)
+        _ = try reader.verifyAllUsed()
+        let tensors = try Self.tensors(reader.parameters)
         let weights = Checkpoint.safetensors(tensors)
 
         let members = (settings.object ?? []).filter { $0.name != "quantization_config" }
@@ -50,7 +55,7 @@ public struct Quantization: Sendable {
             }
         }
         bytes = weights.reduce(0) { $0 + $1.count }
-        originalBytes = classifier.session.checkpoint.byteCount
+        originalBytes = checkpoint.byteCount
         matrices = tensors.count { $0.type == .i8 }
     }
 
