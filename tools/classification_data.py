@@ -60,13 +60,21 @@ def load_split(dataset: Path, split: str, labels: list[str]) -> Split:
 
 def read_lines(path: Path) -> list[str]:
     """Lines that end at \\n or \\r\\n only: a tweet may hold U+2028 or U+0085, at which str.splitlines would cut it."""
-    lines = read_text(path).removesuffix("\n").split("\n")
+    return lines_of(path.read_bytes(), path)
+
+
+def lines_of(content: bytes, path: Path) -> list[str]:
+    lines = decode(content, path).removesuffix("\n").split("\n")
     return [line.removesuffix("\r") for line in lines]
 
 
 def read_text(path: Path) -> str:
     """A UTF-8 file's text as it stands; a byte order mark is left out."""
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    return decode(path.read_bytes(), path)
+
+
+def decode(content: bytes, path: Path) -> str:
+    content = content.removeprefix(b"\xef\xbb\xbf")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

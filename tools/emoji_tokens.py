@@ -38,6 +38,17 @@ def names() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def first_token(vocabulary: dict[str, int]) -> int:
+    """The id from which on all tokens are emoji: those that `add` added, here or before."""
+    symbols = names()
+    first = len(vocabulary)
+    for token, number in sorted(vocabulary.items(), key=lambda item: -item[1]):
+        if token.removeprefix("##") not in symbols:
+            break
+        first = number
+    return first
+
+
 def add(base: Path, output: Path) -> Path:
     """Writes a copy of a WordPiece model to `output` that has the emoji's tokens, and returns `output`."""
     for name in ("tokenizer.json", "model.safetensors"):
@@ -73,13 +84,11 @@ def add(base: Path, output: Path) -> Path:
     return output
 
 
-def teach(model, tokenizer, first: int, texts: list[str], held_out: list[str], padded: Padded,
+def teach(model, tokenizer, texts: list[str], held_out: list[str], padded: Padded,
           batches: int, bf16: bool) -> tuple[dict[str, torch.Tensor], dict]:
-    """The model's weights with taught emoji, and how often both wordings get one label on held-out texts.
-
-    The added tokens are those from id `first` on.
-    """
+    """The model's weights with taught emoji, and how often both wordings get one label on held-out texts."""
     vocabulary = tokenizer.get_vocab()
+    first = first_token(vocabulary)
     symbols = {symbol: name for symbol, name in names().items() if vocabulary.get(symbol, -1) >= first}
     ids = torch.tensor([[vocabulary[symbol], vocabulary[f"##{symbol}"]] for symbol in symbols])
     row_of = torch.full((model.config.vocab_size,), -1)

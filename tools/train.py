@@ -5,10 +5,12 @@
 
 The recipe: AdamW with warm-up and linear decay, a lower rate for lower layers, label smoothing, a loss adjusted by the
 labels' shares (Menon et al. 2021, which aims at macro recall; part of them comes back at the end), and an exponential
-moving average of the weights. With several seeds the members' weights are averaged where that helps on the validation
-split (a model soup, Wortsman et al. 2022); with --distill each later member also learns from the soup so far. With
---add-emoji every emoji gets a token of its own (emoji_tokens.py). Choices are made on the validation split; the test
-split is looked at once, with the weights that would be written, and nothing is written under the gate.
+moving average of the weights. Teachers' probabilities (--teacher asks them, --soft-labels has them from before) count
+beside the labels, and alone for texts that have no label (--unlabelled). With several seeds the members' weights are
+averaged where that helps on the validation split (a model soup, Wortsman et al. 2022); with --distill each later member
+also learns from the soup so far. With --add-emoji every emoji gets a token of its own (emoji_tokens.py). Choices are made
+on the validation split; the test split is looked at once, with the weights that would be written, and nothing is written
+under the gate.
 
 Run again after an interruption, it goes on from its last checkpoint, to the same weights. Exit codes: 0 written, 1 the
 gate failed, 2 an input was bad, 64 wrong usage.
@@ -21,9 +23,16 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from classification_data import InputError
+import numpy as np
+
+from classification_data import InputError, prepare
 from training import base, class_weights, data
+from training.soft_labels import SoftLabels, read_texts
+
+if TYPE_CHECKING:
+    from training.work import Work
 
 # Must be set before CUDA starts; without it cuBLAS does not promise the same sums twice.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -31,7 +40,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 # What decides the weights, beside the base and the data: a checkpoint made with others is refused.
 DECISIVE = ("class_weights", "text_preparation", "seeds", "epochs", "batch_size", "learning_rate", "layer_decay",
-            "label_smoothing", "max_length", "bf16", "distill", "add_emoji", "emoji_batches")
+            "label_smoothing", "hard_weight", "max_length", "bf16", "distill", "add_emoji", "emoji_batches")
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,6 +85,16 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     group.add_argument("--checkpoint-steps", type=positive, default=250, metavar="N",
                        help="a checkpoint every N batches, beside that after each epoch (default: 250)")
     group.add_argument("--distill", action="store_true", help="later seeds also learn from the soup of the earlier ones")
+    group.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="DIR",
+                       help="sequence classifiers that Transformers loads, of the same labels; their mean probabilities are "
+                       "learned, too")
+    group.add_argument("--soft-labels", type=Path, metavar="FILE",
+                       help="teachers' probabilities by the texts' SHA-256; a run with --teacher writes such a file, "
+                       "WORK.soft_labels.npz")
+    group.add_argument("--unlabelled", type=Path, metavar="FILE",
+                       help="texts without labels, one a line (.gz too), to learn teachers' probabilities of")
+    group.add_argument("--hard-weight", type=share, default=0.5,
+                       help="of a label's loss where a teacher's probabilities have the rest (default: 0.5)")
     group.add_argument("--add-emoji", action="store_true",
                        help="give every emoji a token (WordPiece) and teach it to mean its name")
     group.add_argument("--emoji-batches", type=positive, default=800, help="of 32 texts, to teach the emoji with")
@@ -127,6 +146,7 @@ def train(arguments: argparse.Namespace) -> int:
                                arguments.test_share, arguments.split_seed)
     examples = data.load(arguments.dataset, options)
     print(f"train.py: {examples.description()}", file=sys.stderr)
+    unlabelled, soft_labels = taught_texts(arguments, examples)
     weights = class_weights.parse(arguments.class_weights, examples.labels, examples.train.labels)
     directory = base.resolve(arguments.base, arguments.revision)
     base.check(directory)
@@ -145,22 +165,25 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.bf16 is None:
         arguments.bf16 = hardware.has_bf16()
     run = {name: getattr(arguments, name) for name in DECISIVE}
-    run |= {"labels": examples.labels, "base_sha256": base.digest(directory), "data_sha256": examples.digest()}
+    run |= {"labels": examples.labels, "base_sha256": base.digest(directory), "data_sha256": examples.digest(),
+            "unlabelled_sha256": data.texts_digest(unlabelled), "soft_labels_sha256": soft_labels and soft_labels.digest(),
+            "teachers_sha256": [base.digest(teacher) for teacher in arguments.teacher]}
     work = Work(arguments.work, run)
-    first_emoji = json.loads((directory / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     if arguments.add_emoji:
         directory = emoji_tokens.add(directory, work.folder / BASE)
 
     is_tweet = arguments.text_preparation == "tweet"
     training, validation, test = (split.prepared() if is_tweet else split for split in examples.splits)
+    unlabelled = [prepare(text) for text in unlabelled] if is_tweet else unlabelled
+    taught = probabilities_to_learn(arguments, examples, training.texts + unlabelled, soft_labels, work)
     classifier = Classifier(directory, examples.labels, head_seed=arguments.seeds[0])
     recipe = Recipe(arguments.epochs, arguments.batch_size, arguments.learning_rate, arguments.layer_decay,
-                    arguments.label_smoothing, arguments.bf16, arguments.checkpoint_steps)
-    trainer = Trainer(classifier, recipe, Options(arguments.seeds, arguments.distill, arguments.max_length,
-                                                  arguments.emoji_batches), weights, training, validation, work)
+                    arguments.label_smoothing, arguments.hard_weight, arguments.bf16, arguments.checkpoint_steps)
+    options = Options(arguments.seeds, arguments.distill, arguments.max_length, arguments.emoji_batches)
+    trainer = Trainer(classifier, recipe, options, weights, training, unlabelled, taught, validation, work)
     state = trainer.soup()
     if arguments.add_emoji:
-        state = trainer.with_emoji(state, first_emoji)
+        state = trainer.with_emoji(state)
     if weights.log_prior:
         state = trainer.with_shares(state)
 
@@ -176,11 +199,58 @@ def train(arguments: argparse.Namespace) -> int:
     if not examples.is_tweeteval:
         texts["held_out.jsonl"] = output.labelled(examples.test, examples.labels)
     counts = dict(zip(data.SPLITS, (len(split.texts) for split in examples.splits)))
+    counts |= {"unlabelled": len(unlabelled)} if unlabelled else {}
     output.write(arguments.output, classifier, state, arguments.text_preparation,
                  origin | {"arguments": run, "examples": counts, "validation": trainer.log, "test": report}, texts)
     work.remove()
     print(f"train.py: wrote {arguments.output}", file=sys.stderr)
     return 0
+
+
+def taught_texts(arguments: argparse.Namespace, examples: data.TrainingData) -> tuple[list[str], SoftLabels | None]:
+    """The texts without labels, less those that stand in the data set's validation or test split; the soft labels given."""
+    has_teachers = bool(arguments.teacher or arguments.soft_labels)
+    if arguments.unlabelled and not has_teachers:
+        raise InputError(f"{arguments.unlabelled}: texts without labels need a teacher; give --teacher or --soft-labels")
+    for teacher in arguments.teacher:
+        base.check_teacher(teacher, examples.labels)
+    soft_labels = SoftLabels.read(arguments.soft_labels, examples.labels) if arguments.soft_labels else None
+    texts = read_texts(arguments.unlabelled) if arguments.unlabelled else []
+    held_out = {data.identity(text) for split in (examples.validation, examples.test) for text in split.texts}
+    unlabelled = [text for text in texts if data.identity(text) not in held_out]
+    if len(unlabelled) < len(texts):
+        print(f"train.py: {arguments.unlabelled}: {len(texts) - len(unlabelled)} of {len(texts)} texts stand in the "
+              "validation or test split and are left out", file=sys.stderr)
+    if soft_labels and not arguments.teacher:
+        prepared = [prepare(text) for text in unlabelled] if arguments.text_preparation == "tweet" else unlabelled
+        unknown = int(np.isnan(soft_labels.lookup(prepared)[:, 0]).sum())
+        if unknown:
+            raise InputError(f"{arguments.unlabelled}: {unknown} of {len(unlabelled)} texts are not in "
+                             f"{arguments.soft_labels}; give a --teacher that says what they are, or take them out")
+    return unlabelled, soft_labels
+
+
+def probabilities_to_learn(arguments: argparse.Namespace, examples: data.TrainingData, texts: list[str],
+                           given: SoftLabels | None, work: Work) -> np.ndarray | None:
+    """f32 [texts, labels], those given, and for the other texts what the teachers say; NaN where nobody says anything.
+
+    - texts: to train on, the labelled ones first.
+    """
+    if not (given or arguments.teacher):
+        return None
+    rows = given.lookup(texts) if given else np.full((len(texts), len(examples.labels)), np.nan, np.float32)
+    unknown = np.flatnonzero(np.isnan(rows[:, 0]))
+    if arguments.teacher and len(unknown):
+        from training import teachers
+        rows[unknown] = teachers.mean_probabilities(arguments.teacher, examples.labels, [texts[row] for row in unknown],
+                                                    arguments.max_length, work)
+        path = arguments.work.with_name(arguments.work.name + ".soft_labels.npz")
+        result = SoftLabels.of(examples.labels, texts, rows)
+        result.write(path)
+        print(f"train.py: wrote {path}, which --soft-labels takes", file=sys.stderr)
+        return result.lookup(texts)  # rounded as in the file, so that a run with it ends in the same weights
+    print(f"train.py: soft labels for {len(texts) - len(unknown)} of {len(texts)} texts", file=sys.stderr)
+    return rows
 
 
 def output_is_free(output: Path) -> None:

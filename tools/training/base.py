@@ -61,8 +61,7 @@ def fetch(name: str, revision: str | None) -> Path:
     return config.parent
 
 
-def check(directory: Path) -> None:
-    """Refuses what Apus would not serve after the training."""
+def read_config(directory: Path) -> dict:
     path = directory / "config.json"
     if not path.exists():
         raise InputError(f"{directory}: has no config.json, so it is not a model directory")
@@ -70,6 +69,24 @@ def check(directory: Path) -> None:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: is not JSON: {error}. Fetch the model anew") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: is not a JSON object. Fetch the model anew")
+    return config
+
+
+def check_teacher(directory: Path, labels: list[str]) -> None:
+    """Refuses a teacher of other labels; their order may differ."""
+    names = read_config(directory).get("id2label")
+    found = [str(name) for name in names.values()] if isinstance(names, dict) else []
+    if sorted(found) != sorted(labels):
+        raise InputError(f"{directory}: a teacher's labels must be the data set's, {', '.join(labels)}; its are "
+                         f"{', '.join(found) or 'not named'}. Where only the names differ, mend id2label in its config.json")
+
+
+def check(directory: Path) -> None:
+    """Refuses what Apus would not serve after the training."""
+    path = directory / "config.json"
+    config = read_config(directory)
     model_type = config.get("model_type")
     if model_type not in MODEL_TYPES:
         raise InputError(f"{path}: model_type {model_type} is not supported; supported are {' and '.join(MODEL_TYPES)}, "

@@ -55,6 +55,11 @@ class TrainingData:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def texts_digest(texts: list[str]) -> str | None:
+    """SHA-256 of texts without labels, if there are any."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest() if texts else None
+
+
 def load(path: Path, options: DataOptions) -> TrainingData:
     if path.is_dir():
         is_tweeteval = (path / "mapping.txt").exists()

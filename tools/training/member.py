@@ -16,6 +16,7 @@ from training.class_weights import ClassWeights
 from training.classifier import Classifier, Rows, State
 from training.work import Work
 
+UNLABELLED = -100  # what cross_entropy passes over
 Validate = Callable[[State, str], dict]  # weights, and what they are called, to their figures
 
 
@@ -26,12 +27,16 @@ class Recipe:
     learning_rate: float
     layer_decay: float
     label_smoothing: float
+    hard_weight: float  # of the label's loss, where a teacher's probabilities have the rest
     bf16: bool
     checkpoint_steps: int
 
 
 class Member:
-    """A seed's training, from its last checkpoint on if there is one."""
+    """A seed's training, from its last checkpoint on if there is one.
+
+    A row learns from its label (UNLABELLED: it has none), from a teacher's probabilities, or from both.
+    """
 
     def __init__(self, seed: int, recipe: Recipe, classifier: Classifier, rows: Rows, labels: list[int],
                  class_weights: ClassWeights, work: Work):
@@ -63,7 +68,7 @@ class Member:
         return self.epoch == self.recipe.epochs
 
     def train(self, soft_labels: torch.Tensor | None, validate: Validate) -> State:
-        """- soft_labels: [texts, labels], what a teacher says of the training texts, which then counts half."""
+        """- soft_labels: [rows, labels], what teachers say; NaN where they say nothing."""
         while not self.is_trained:
             self.train_epoch(soft_labels)
             name = f"seed {self.seed}, epoch {self.epoch + 1}"
@@ -111,11 +116,16 @@ class Member:
         target = torch.tensor([self.labels[index] for index in batch], device=ids.device)
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self.recipe.bf16):
             logits = self.model(input_ids=ids, attention_mask=mask).logits.float()
-        loss = functional.cross_entropy(logits + self.log_prior, target, weight=self.class_weights,
-                                        label_smoothing=self.recipe.label_smoothing)
+        hard = functional.cross_entropy(logits + self.log_prior, target, weight=self.class_weights, reduction="none",
+                                        label_smoothing=self.recipe.label_smoothing, ignore_index=UNLABELLED)
         if soft_labels is None:
-            return loss
-        return 0.5 * loss + 0.5 * functional.cross_entropy(logits, soft_labels[batch])
+            # A label's weight counts in the mean, as in cross_entropy's own.
+            return hard.sum() / (len(batch) if self.class_weights is None else self.class_weights[target].sum())
+        taught = soft_labels[batch].to(logits.device)
+        soft = functional.cross_entropy(logits, taught.nan_to_num(), reduction="none")
+        labelled, is_taught = target != UNLABELLED, ~taught[:, 0].isnan()
+        weight = torch.where(labelled, torch.where(is_taught, self.recipe.hard_weight, 1.0), 0.0)
+        return (weight * hard + (1 - weight) * soft).mean()
 
     def parameter_groups(self) -> list[dict]:
         """One group a layer, with a rate that falls from the head to the embeddings; no decay on vectors or embeddings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -12,10 +13,10 @@ import emoji_tokens
 from classification_data import Split
 from training.class_weights import ClassWeights
 from training.classifier import Classifier, State, figures
-from training.member import Member, Recipe
+from training.member import UNLABELLED, Member, Recipe
 from training.work import Work
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARES = tuple(step / 10 for step in range(11))
 HEAD_BIASES = ("classifier.bias", "classifier.out_proj.bias")
 
 
@@ -31,14 +32,17 @@ class Trainer:
     """Every choice is made on the validation split."""
 
     def __init__(self, classifier: Classifier, recipe: Recipe, options: Options, class_weights: ClassWeights, train: Split,
-                 validation: Split, work: Work):
+                 unlabelled: list[str], soft_labels: np.ndarray | None, validation: Split, work: Work):
+        """- soft_labels: [labelled and unlabelled texts, labels], what teachers say; NaN where they say nothing."""
         self.classifier = classifier
         self.recipe = recipe
         self.options = options
         self.class_weights = class_weights
         self.train_split = train
         self.validation_split = validation
-        self.rows = classifier.encode(train.texts, limit=options.max_length)
+        self.rows = classifier.encode(train.texts + unlabelled, limit=options.max_length)
+        self.labels = train.labels + [UNLABELLED] * len(unlabelled)
+        self.soft_labels = None if soft_labels is None else torch.from_numpy(soft_labels)
         self.validation_rows = classifier.encode(validation.texts, limit=classifier.max_tokens)
         self.work = work
         self.log: list[dict] = []
@@ -50,10 +54,10 @@ class Trainer:
         for seed in self.options.seeds:
             state = self.member(seed, teacher=mean_weights(soup) if soup and self.options.distill else None)
             if not soup:
-                soup, best = [state], self.log[-1]["macro_recall"]
+                soup, best = [state], goodness(self.log[-1])
                 continue
-            together = self.validate(mean_weights([*soup, state]), f"soup of {len(soup) + 1}")["macro_recall"]
-            alone = self.validate(state, f"seed {seed}")["macro_recall"]
+            together = goodness(self.validate(mean_weights([*soup, state]), f"soup of {len(soup) + 1}"))
+            alone = goodness(self.validate(state, f"seed {seed}"))
             if alone > max(together, best):
                 soup, best = [state], alone
             elif together > best:
@@ -61,21 +65,24 @@ class Trainer:
         return mean_weights(soup)
 
     def member(self, seed: int, teacher: State | None) -> State:
-        member = Member(seed, self.recipe, self.classifier, self.rows, self.train_split.labels, self.class_weights, self.work)
-        teaches = teacher is not None and not member.is_trained
-        soft_labels = self.classifier.probabilities(teacher, self.rows) if teaches else None
+        member = Member(seed, self.recipe, self.classifier, self.rows, self.labels, self.class_weights, self.work)
+        soft_labels = self.soft_labels
+        if teacher is not None and not member.is_trained:
+            soft_labels = self.classifier.probabilities(teacher, self.rows).cpu()
+            if self.soft_labels is not None:
+                soft_labels = torch.stack([soft_labels, self.soft_labels]).nanmean(0)
         state = member.train(soft_labels, self.figures)
         self.log += member.log
         return state
 
-    def with_emoji(self, state: State, first_id: int) -> State:
-        """Trains the embeddings of the emoji's tokens alone, which are those from `first_id` on."""
+    def with_emoji(self, state: State) -> State:
+        """Trains the embeddings of the emoji's tokens alone."""
         done = self.work.load("emoji.pt", "cpu")
         if done is None:
             classifier = self.classifier
             classifier.model.load_state_dict(state)
             taught, report = emoji_tokens.teach(
-                classifier.model, classifier.tokenizer, first_id, self.train_split.texts, self.validation_split.texts,
+                classifier.model, classifier.tokenizer, self.train_split.texts, self.validation_split.texts,
                 classifier.padded, self.options.emoji_batches, self.recipe.bf16)
             done = {"state": taught, "log": report}
             self.work.save("emoji.pt", done)
@@ -95,7 +102,7 @@ class Trainer:
         for report in reports:
             show(report)
         self.log += reports
-        share, _ = max(zip(SHARES, reports), key=lambda pair: pair[1]["accuracy"] + pair[1]["macro_recall"])
+        share, _ = max(zip(SHARES, reports), key=lambda pair: goodness(pair[1]))
         bias = next(name for name in HEAD_BIASES if name in state)
         return state | {bias: state[bias] + share * log_prior}
 
@@ -109,6 +116,11 @@ class Trainer:
         report = {"weights": name} | figures(predicted, self.validation_split.labels)
         show(report)
         return report
+
+
+def goodness(report: dict) -> float:
+    """What is chosen by."""
+    return report["accuracy"] + report["macro_recall"]
 
 
 def show(report: dict) -> None:

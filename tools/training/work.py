@@ -17,7 +17,8 @@ from classification_data import InputError
 
 RUN = "run.json"
 LOCK = "run.lock"
-DIGESTS = {"data_sha256": "other data", "base_sha256": "another base"}
+DIGESTS = {"data_sha256": "other data", "base_sha256": "another base", "unlabelled_sha256": "other texts without labels",
+           "soft_labels_sha256": "other soft labels", "teachers_sha256": "other teachers"}
 BASE = "base"  # a base that was extended
 
 
