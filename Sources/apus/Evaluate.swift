@@ -192,7 +192,7 @@ struct Evaluate: AsyncParsableCommand {
             "macro F1      \(percent(metrics.macroF1))",
         ]
         lines += evaluation.calibration.rows.map { name, value, interval in
-            pad(name, 17)
+            pad(name, 16)
                 + String(format: "%.4f   (95 %% interval %.4f to %.4f)", value, interval.lowerBound, interval.upperBound)
         }
         if let calibration = evaluation.appliedCalibration {

@@ -69,7 +69,8 @@ public struct CalibrationFit: Sendable {
             throw InputError(
                 "\(dataset.name), \(dataset.split)",
                 "no temperature\(fitsBias ? " and bias" : "") within bounds has the least log loss: the "
-                    + "\(dataset.texts.count) texts are too few, or the model is right or wrong on all of them. Take more texts"
+                    + "\(dataset.texts.count) texts are too few, or the model is right on all of them, or no better than "
+                    + "chance. Take more texts, or another model"
             )
         }
         calibration = Calibration(

@@ -156,7 +156,7 @@ public struct CalibrationMetrics: Sendable, Equatable {
     /// The figures for a person: names, values and intervals.
     package var rows: [(name: String, value: Double, interval: ClosedRange<Double>)] {
         [
-            ("calibration error", expectedCalibrationError, expectedCalibrationErrorInterval),
+            ("calib. error", expectedCalibrationError, expectedCalibrationErrorInterval),
             ("Brier score", brierScore, brierScoreInterval), ("log loss", logLoss, logLossInterval),
         ]
     }
