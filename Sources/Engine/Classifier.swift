@@ -23,13 +23,14 @@ public struct Prediction: Sendable, Equatable {
     /// (`problem_type: multi_label_classification`, or a single label). A fastText model's are its library's, which adds 1e-5 to
     /// each, or judges each label by itself (one-vs-all).
     public let scores: [Score]
-    /// Before the softmax or sigmoid, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
+    /// Before the softmax or sigmoid, and before a calibration, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
     public let logits: [Float]
     /// How many tokens the model read.
     public let tokens: Int
     public let isTruncated: Bool
 
-    /// The most probable label; of equals the first, or of a fastText model's the last, as its library has it.
+    /// The most probable label; of equals the first, or of a fastText model's the last, as its library has it. A temperature
+    /// alone never changes it, but where windows are averaged.
     public var best: Score { scores[bestIndex] }
 
     public let kind: Kind
@@ -42,7 +43,7 @@ public struct Prediction: Sendable, Equatable {
 
     package init(
         scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false, kind: Kind = .oneLabel,
-        threshold: Float = 0.5, windows: Int? = nil
+        threshold: Float = 0.5, windows: Int? = nil, bestIndex: Int? = nil
     ) {
         self.windows = windows
         self.kind = kind
@@ -51,10 +52,11 @@ public struct Prediction: Sendable, Equatable {
         self.logits = logits
         self.tokens = tokens
         self.isTruncated = isTruncated
-        bestIndex = scores.indices.reduce(0) {
-            let (value, best) = (scores[$1].value, scores[$0].value)
-            return value > best || (prefersLast && value == best) ? $1 : $0
-        }
+        self.bestIndex = bestIndex ?? Self.best(of: scores.map(\.value), prefersLast: prefersLast)
+    }
+
+    static func best(of values: [Float], prefersLast: Bool) -> Int {
+        values.indices.reduce(0) { values[$1] > values[$0] || (prefersLast && values[$1] == values[$0]) ? $1 : $0 }
     }
 }
 
@@ -80,11 +82,13 @@ public final class Classifier: Sendable {
         /// From which probability on a label is one of `Prediction.labels`, 0 to 1.
         public var threshold: Float
         public var longTexts: LongTexts
+        /// Whether the calibration in the model's directory, where there is one, is applied.
+        public var usesCalibration: Bool
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
             preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false,
-            threshold: Float = 0.5, longTexts: LongTexts = .truncate
+            threshold: Float = 0.5, longTexts: LongTexts = .truncate, usesCalibration: Bool = true
         ) {
             self.precision = precision
             self.backend = backend
@@ -94,6 +98,7 @@ public final class Classifier: Sendable {
             self.spreadsThreads = spreadsThreads
             self.threshold = threshold
             self.longTexts = longTexts
+            self.usesCalibration = usesCalibration
         }
 
         package func inference() throws(InputError) -> InferenceSession.Options {
@@ -119,6 +124,9 @@ public final class Classifier: Sendable {
     /// From which probability on a label is one of `Prediction.labels`.
     public let threshold: Float
     public let longTexts: LongTexts
+    /// What is applied to its logits; nil for nothing.
+    public let calibration: Calibration?
+    private let calibrationDigest: String?
 
     /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
@@ -132,6 +140,18 @@ public final class Classifier: Sendable {
             model = try FastTextClassifier(file, options: options)
         } else {
             model = try TransformerModel(directory, options: options)
+        }
+        let stored = options.usesCalibration ? try Calibration.read(directory, labels: model.labels) : nil
+        calibration = stored?.calibration
+        calibrationDigest = stored?.digest
+        if let calibration {
+            guard model.calibratedFunction != nil else {
+                throw InputError(
+                    directory.file(Calibration.fileName),
+                    "cannot be applied: the model's scores are no probabilities that a temperature is for. Delete it, or "
+                        + "leave it out with --raw")
+            }
+            try calibration.check(modelDigest(withCalibration: false), directory)
         }
     }
 
@@ -247,6 +267,8 @@ public final class Classifier: Sendable {
     public func enqueue(_ body: @escaping @Sendable () -> Void) { model.enqueue(body) }
 
     private let digest = Mutex<String?>(nil)
+    /// Without the calibration.
+    private let files = Mutex<ModelDigest?>(nil)
 
     /// The SHA-256 of the weights' file, in hexadecimal; of several, that of what sha256sum prints of them. The first call reads
     /// all of it.
@@ -259,15 +281,36 @@ public final class Classifier: Sendable {
         }
     }
 
+    /// Of all that decides its answers: weights, configuration, tokenizer, text preparation, calibration. The first call reads
+    /// the files.
+    ///
+    /// - Parameter withCalibration: false for the model as it is without one.
+    public func modelDigest(withCalibration: Bool = true) -> ModelDigest {
+        let weights = weightsDigest()
+        return files.withLock { files in
+            let without =
+                files ?? ModelDigest(directory, weights: weights, preparation: model.preparation, calibration: nil)
+            files = without
+            guard withCalibration, let calibrationDigest else { return without }
+            return ModelDigest(parts: without.parts + [.init(Calibration.fileName, calibrationDigest)])
+        }
+    }
+
     private func prediction(
         _ encoding: Encoding, _ logits: [Float], _ probabilities: [Float]
     ) throws(InputError) -> Prediction {
         guard logits.allSatisfy(\.isFinite) else {
             throw InputError(directory.name, "the model's logits are \(logits): its weights are damaged. Fetch it again")
         }
+        var (scores, best) = (probabilities, Int?.none)
+        if let calibration, let function = model.calibratedFunction {
+            scores = calibration.probabilities(logits, function)
+            // What a temperature makes equal, by rounding, stays in its order.
+            if calibration.bias == nil { best = Prediction.best(of: probabilities, prefersLast: model.prefersLast) }
+        }
         return Prediction(
-            scores: zip(labels, probabilities).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
+            scores: zip(labels, scores).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
             tokens: encoding.ids.count, isTruncated: encoding.isTruncated, prefersLast: model.prefersLast, kind: model.kind,
-            threshold: threshold)
+            threshold: threshold, bestIndex: best)
     }
 }

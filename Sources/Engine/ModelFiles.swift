@@ -31,11 +31,11 @@ package enum ModelFiles {
     package static func needed(of files: [String]) -> [String] {
         let files = Set(files)
         if files.contains("config.json"), let weights = weights.first(where: files.contains) {
-            let others = ["config.json"] + tokenizer + references + [StoredEvaluation.fileName]
+            let others = ["config.json"] + tokenizer + references + [StoredEvaluation.fileName, Calibration.fileName]
             return others.filter(files.contains) + [weights] + shards(weights, of: files)
         }
         guard let fastText = fastText.first(where: files.contains) else { return [] }
-        return (references + [StoredEvaluation.fileName]).filter(files.contains) + [fastText]
+        return (references + [StoredEvaluation.fileName, Calibration.fileName]).filter(files.contains) + [fastText]
     }
 
     /// The files with the weights that an index is for, by their names, which libraries make of the index': of

@@ -17,6 +17,10 @@ package protocol TextModel: Sendable {
 
     /// Models with the same have logits that can be compared.
     var logitScale: String { get }
+    /// What makes probabilities of calibrated logits; nil for a model whose scores are no probabilities, or not of that kind.
+    var calibratedFunction: ModelConfig.ScoreFunction? { get }
+    /// What is done to a text first.
+    var preparation: TextPreparation { get }
     /// Whether of equally probable labels the last is the best one, not the first.
     var prefersLast: Bool { get }
 
@@ -58,6 +62,8 @@ package struct TransformerModel: TextModel {
     package var weightsBytes: Int { session.checkpoint.byteCount }
     package func weightsDigest() -> String { session.checkpoint.sha256() }
     package var logitScale: String { "\(scoreFunction) of a transformer" }
+    package var calibratedFunction: ModelConfig.ScoreFunction? { scoreFunction == .identity ? nil : scoreFunction }
+    package var preparation: TextPreparation { tokenizer.preparation }
     package let prefersLast = false
     package var kind: Prediction.Kind {
         switch scoreFunction {

@@ -79,9 +79,9 @@ public struct ApusServer: Sendable {
     /// The stored report, where it tells of this model: another model's would be taken for its own.
     private static func gate(of classifier: Classifier, _ logger: Logger) throws(InputError) -> StoredEvaluation? {
         guard let report = try StoredEvaluation(directory: classifier.directory) else { return nil }
-        if report.isAbout(weightsDigest: classifier.weightsDigest(), precision: classifier.precision) { return report }
+        guard let difference = report.difference(from: classifier) else { return report }
         logger.warning(
-            "evaluation_report.json is left out: it is about other weights or another precision",
+            "evaluation_report.json is left out: it \(difference). Renew it with apus evaluate --report",
             metadata: ["file": .string(classifier.directory.file(StoredEvaluation.fileName))])
         return nil
     }

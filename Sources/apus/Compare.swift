@@ -7,7 +7,8 @@ struct Compare: AsyncParsableCommand {
         abstract: "Measures models and precisions side by side: accuracy, latency, rate, size, memory, start.",
         discussion: """
             Each row is measured in a process of its own. The agreement is with the first row: the share of texts that get \
-            the same label. A fastText model has one row, f32.
+            the same label; McNemar's exact test says how likely as uneven a split of the texts that only one of both gets \
+            right would be, were they equally good. A fastText model has one row, f32.
             """)
 
     @OptionGroup var data: DatasetOptions
@@ -20,6 +21,9 @@ struct Compare: AsyncParsableCommand {
 
     @Option(help: "Threads (default: what the process may use).")
     var threads: Int?
+
+    @Flag(help: "Leaves out the calibrations in the models' directories.")
+    var raw = false
 
     @Option(help: "Writes the figures to this file, as JSON; tools/plot_compare.py draws it.")
     var report: String?
@@ -55,6 +59,7 @@ struct Compare: AsyncParsableCommand {
         arguments += data.arguments
         if let model { arguments += ["--model", model] }
         if let threads { arguments += ["--threads", "\(threads)"] }
+        if raw { arguments.append("--raw") }
         // The model is in the cache by now; asking the Hub again would count as its start.
         var environment = ["HF_HUB_OFFLINE": "1"]
         if let commit = directory.revision { environment["APUS_REVISION"] = commit }
@@ -82,14 +87,17 @@ struct Compare: AsyncParsableCommand {
             "\(ProcessorName.current), \(isa); \(data.dataset), \(data.split): \(rows[0].predicted.count) texts",
             "",
             pad("model")
-                + "  precision  threads  accuracy  macro recall  agreement    p50 ms    texts/s  disk MB  memory MB  start ms",
+                + "  precision  threads  accuracy  macro recall  agreement  McNemar p  calib. error    p50 ms    texts/s  disk MB  memory MB  start ms",
         ]
         for (row, name) in zip(rows, names) {
             func figure(_ path: String) -> Double { row.figure(path) ?? .nan }
             let numbers = String(
-                format: "  %7.0f  %7.2f %%     %7.2f %%  %7.2f %%  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f", figure("threads"),
+                format: "  %7.0f  %7.2f %%     %7.2f %%  %7.2f %%  %9.4f  %12.4f  %8.3f  %9.0f  %7.1f  %9.1f  %8.0f",
+                figure("threads"),
                 100 * figure("accuracy"),
-                100 * figure("macro_recall"), 100 * row.agreement(with: rows[0]), figure("latency_ms.p50"),
+                100 * figure("macro_recall"), 100 * row.agreement(with: rows[0]),
+                row.test(against: rows[0]).pValue, figure("calibration.expected_calibration_error"),
+                figure("latency_ms.p50"),
                 figure("texts_per_second"), figure("weights_bytes") / 1e6, figure("peak_memory_bytes") / 1e6,
                 figure("cold_start_ms"))
             lines.append(pad(name) + "  " + row.precision.padding(toLength: 8, withPad: " ", startingAt: 0) + numbers)

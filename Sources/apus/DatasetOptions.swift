@@ -33,10 +33,19 @@ struct DatasetOptions: ParsableArguments {
     }
 
     /// What `classifier` is to be measured on.
-    func dataset(for classifier: Classifier) throws(InputError) -> Dataset {
+    /// - Parameters:
+    ///   - split: another one than the option's.
+    ///   - sliceField: the field by which figures are told apart.
+    func dataset(
+        for classifier: Classifier, split: String? = nil, sliceField: String? = nil
+    ) throws(InputError) -> Dataset {
         try Dataset(
-            path: dataset, split: split, kind: classifier.kind, names: try LabelNames(classifier.labels, map: labelMap),
-            format: inputFormat, textField: textField, pairField: pairField, labelField: labelField)
+            path: dataset, split: split ?? self.split, kind: classifier.kind, names: try names(of: classifier),
+            format: inputFormat, textField: textField, pairField: pairField, labelField: labelField, sliceField: sliceField)
+    }
+
+    func names(of classifier: Classifier) throws(InputError) -> LabelNames {
+        try LabelNames(classifier.labels, map: labelMap)
     }
 }
 

@@ -16,6 +16,23 @@ struct Evaluate: AsyncParsableCommand {
     @Option(help: "The least macro recall that passes, 0 to 1.")
     var minMacroRecall: Double?
 
+    @Option(help: "The least recall of one label that passes, as label=0.5; may be given several times.")
+    var minRecall: [String] = []
+
+    @Option(
+        help: "Tells the figures apart by this field or column of a file, such as lang, and asks the minimums of each slice."
+    )
+    var sliceField: String?
+
+    @Option(help: "The least accuracy of a slice that passes (default: --min-accuracy).")
+    var minSliceAccuracy: Double?
+
+    @Option(help: "The least macro recall of a slice that passes (default: --min-macro-recall).")
+    var minSliceMacroRecall: Double?
+
+    @Option(help: "With fewer texts, a slice is reported and held to nothing.")
+    var minSliceExamples = Gate.usualSliceExamples
+
     @Option(help: "Compares with another model (default: the same one in --reference-precision).")
     var referenceModel: String?
 
@@ -41,26 +58,53 @@ struct Evaluate: AsyncParsableCommand {
         let shares = [
             ("--min-accuracy", minAccuracy), ("--min-macro-recall", minMacroRecall),
             ("--max-accuracy-drop", maxAccuracyDrop), ("--min-agreement", minAgreement),
+            ("--min-slice-accuracy", minSliceAccuracy), ("--min-slice-macro-recall", minSliceMacroRecall),
         ]
         for (name, value) in shares {
             if let value, !(0...1 ~= value) { throw ValidationError("\(name) is a share from 0 to 1, not \(value).") }
         }
-        if gate.needsReference, referenceModel == nil, referencePrecision == nil {
+        for floor in minRecall where Self.parts(ofFloor: floor) == nil {
+            throw ValidationError(
+                "--min-recall must be a label and its least recall, 0 to 1, as positive=0.5, not \(floor).")
+        }
+        if sliceField == nil, minSliceAccuracy != nil || minSliceMacroRecall != nil {
+            throw ValidationError("--min-slice-accuracy and --min-slice-macro-recall are for slices; add --slice-field.")
+        }
+        if minSliceExamples < 1 {
+            throw ValidationError("--min-slice-examples must be at least 1, not \(minSliceExamples).")
+        }
+        if maxAccuracyDrop != nil || minAgreement != nil, referenceModel == nil, referencePrecision == nil {
             throw ValidationError(
                 "--max-accuracy-drop and --min-agreement compare with a reference; add --reference-precision or --reference-model."
             )
         }
     }
 
-    private var gate: Gate {
-        Gate(
-            minimumAccuracy: minAccuracy, minimumMacroRecall: minMacroRecall, maximumAccuracyDrop: maxAccuracyDrop,
-            minimumAgreement: minAgreement)
+    /// A label may hold a "=" itself.
+    private static func parts(ofFloor floor: String) -> (label: String, minimum: Double)? {
+        guard let sign = floor.lastIndex(of: "="), sign > floor.startIndex,
+            let minimum = Double(floor[floor.index(after: sign)...]), 0...1 ~= minimum
+        else { return nil }
+        return (String(floor[..<sign]), minimum)
+    }
+
+    private func gate(for classifier: Classifier) throws(InputError) -> Gate {
+        let names = try data.names(of: classifier)
+        var floors: [Gate.RecallFloor] = []
+        for (name, minimum) in minRecall.compactMap(Self.parts) {
+            let index = try names.index(name, "--min-recall")
+            floors.append(.init(label: classifier.labels[index], index: index, minimum: minimum))
+        }
+        return Gate(
+            minimumAccuracy: minAccuracy, minimumMacroRecall: minMacroRecall, minimumRecalls: floors,
+            maximumAccuracyDrop: maxAccuracyDrop, minimumAgreement: minAgreement, minimumSliceAccuracy: minSliceAccuracy,
+            minimumSliceMacroRecall: minSliceMacroRecall, minimumSliceExamples: minSliceExamples)
     }
 
     func run() async throws {
         let classifier = try await model.classifier()
-        let dataset = try data.dataset(for: classifier)
+        let gate = try gate(for: classifier)
+        let dataset = try data.dataset(for: classifier, sliceField: sliceField)
         if classifier.kind != .oneLabel, !asksForLabels { return try evaluateScores(classifier, dataset) }
         let reference = try await reference(for: classifier)
         var bar = ProgressBar(title: "evaluate")
@@ -88,7 +132,7 @@ struct Evaluate: AsyncParsableCommand {
     /// Whether an option needs a model that takes one label of several.
     private var asksForLabels: Bool {
         [minAccuracy, minMacroRecall, maxAccuracyDrop, minAgreement].contains { $0 != nil } || referenceModel != nil
-            || referencePrecision != nil || markdown != nil || writeProfile
+            || referencePrecision != nil || !minRecall.isEmpty || sliceField != nil || markdown != nil || writeProfile
     }
 
     private func evaluateScores(_ classifier: Classifier, _ dataset: Dataset) throws {
@@ -146,9 +190,21 @@ struct Evaluate: AsyncParsableCommand {
             "accuracy      \(percent(metrics.accuracy))   \(interval(evaluation.intervals.accuracy))",
             "macro recall  \(percent(metrics.macroRecall))   \(interval(evaluation.intervals.macroRecall))",
             "macro F1      \(percent(metrics.macroF1))",
+        ]
+        lines += evaluation.calibration.rows.map { name, value, interval in
+            pad(name, 16)
+                + String(format: "%.4f   (95 %% interval %.4f to %.4f)", value, interval.lowerBound, interval.upperBound)
+        }
+        if let calibration = evaluation.appliedCalibration {
+            lines.append(
+                String(format: "calibrated     temperature %.3f", calibration.temperature)
+                    + (calibration.bias == nil ? "" : " and a bias a label")
+                    + ", fitted on \(calibration.dataset.printable), \(calibration.split.printable)")
+        }
+        lines += [
             String(
                 format: "latency        p50 %.2f, p90 %.2f, p99 %.2f, mean %.2f ms; %.0f texts/s", evaluation.latency.p50,
-                evaluation.latency.p90, evaluation.latency.p99, evaluation.latency.mean, evaluation.textsPerSecond),
+                evaluation.latency.p90, evaluation.latency.p99, evaluation.latency.mean, evaluation.textsPerSecond)
         ]
         if let comparison = evaluation.comparison {
             lines += [
@@ -157,6 +213,8 @@ struct Evaluate: AsyncParsableCommand {
                 "same labels   \(percent(comparison.agreement))"
                     + (comparison.largestLogitDifference.map { String(format: "   (logits differ by %.4f at most)", $0) }
                         ?? ""),
+                "right alone    \(comparison.test.modelOnly) texts the model, \(comparison.test.referenceOnly) the reference   "
+                    + String(format: "(McNemar's exact test: p = %.3g)", comparison.test.pValue),
             ]
         }
         lines += [
@@ -170,6 +228,18 @@ struct Evaluate: AsyncParsableCommand {
             lines.append(
                 pad(label, width) + "   \(percent(figures.precision))  \(percent(figures.recall))  \(percent(figures.f1))"
                     + String(format: "  %7d  ", figures.support) + counts)
+        }
+        if let sliceField = evaluation.sliceField {
+            let names = evaluation.slices.map { $0.value.shortened(to: 80).printable }
+            let width = max(sliceField.printable.count, names.map(\.count).max() ?? 0)
+            lines += ["", pad(sliceField.printable, width) + "    texts    accuracy  macro recall  calib. error"]
+            for (name, slice) in zip(names, evaluation.slices) {
+                lines.append(
+                    pad(name, width) + String(format: "  %7d", slice.examples)
+                        + "   \(percent(slice.metrics.accuracy))     \(percent(slice.metrics.macroRecall))"
+                        + String(format: "        %.4f", slice.calibration.expectedCalibrationError)
+                        + (slice.examples < evaluation.minimumSliceExamples ? "   (too few to be gated)" : ""))
+            }
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -24,6 +24,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "What becomes of texts longer than the model reads: truncate, refuse or windows (default: truncate).")
     var longTexts: LongTexts?
 
+    @Flag(help: "Leaves out the calibration in the model's directory (calibration.json; see apus help calibrate).")
+    var raw = false
+
     func validate() throws {
         if backend == .openblas, precision == .int8 {
             throw ValidationError("--backend openblas has no int8 products; use --precision f32.")
@@ -33,8 +36,8 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION`, `APUS_THRESHOLD`
-    /// and `APUS_LONG_TEXTS`.
+    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION`, `APUS_THRESHOLD`,
+    /// `APUS_LONG_TEXTS` and `APUS_RAW`.
     /// - Parameter say: what is done with the classifier's note.
     func classifier(
         say: (String) -> Void = { StandardError.write("apus: \($0)\n") }
@@ -52,7 +55,8 @@ struct ModelOptions: ParsableArguments {
             threads: try settings.value(threads, "--threads", 1...1024), preparation: try preparation(),
             spreadsThreads: true,
             threshold: try settings.value(threshold, "--threshold", 0...1) ?? 0.5,
-            longTexts: try settings.choice(longTexts, "--long-texts", LongTexts.allCases) ?? .truncate)
+            longTexts: try settings.choice(longTexts, "--long-texts", LongTexts.allCases) ?? .truncate,
+            usesCalibration: !(try settings.flag(raw, "--raw")))
     }
 
     /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.

@@ -18,5 +18,10 @@ struct Quantize: AsyncParsableCommand {
             format: "%.1f MB of %.1f MB (%.1f %%), %d matrices in int8", Double(result.bytes) / 1e6,
             Double(result.originalBytes) / 1e6, 100 * Double(result.bytes) / Double(result.originalBytes), result.matrices)
         try StandardOutput.write(Array("\(output): \(summary)\n".utf8))
+        if FileManager.default.fileExists(atPath: model.file(Calibration.fileName)) {
+            StandardError.write(
+                "apus: \(Calibration.fileName) is not carried over: it was fitted on the model's own weights. Fit one for the "
+                    + "new ones: apus calibrate --model \(output.printable) --dataset …\n")
+        }
     }
 }

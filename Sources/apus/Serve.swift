@@ -25,7 +25,10 @@ struct Serve: AsyncParsableCommand {
 
     @Flag(
         help:
-            "Refuses to start where the model directory's evaluation_report.json tells of no passed gate for these weights.")
+            """
+            Refuses to start where the model directory's evaluation_report.json tells of no passed gate for this very model: \
+            weights, configuration, tokenizer, text preparation, calibration and precision.
+            """)
     var requireGate = false
 
     func validate() throws {
@@ -43,7 +46,7 @@ struct Serve: AsyncParsableCommand {
         let classifier = try await model.classifier { logger.warning("\($0)") }
         if let note = InstructionSet.note { logger.warning("\(note)") }
         if try settings.flag(requireGate, "--require-gate"), let failures = try GateRequirement.failures(of: classifier) {
-            StandardError.write(failures.map { "apus: the model's stored gate failed: \($0)\n" }.joined())
+            StandardError.write(failures.map { "apus: the model's stored gate failed: \($0.printable)\n" }.joined())
             throw ExitCode(1)
         }
         var report: SelfTest.Report?

@@ -180,7 +180,7 @@ import Testing
         func comparison(_ drop: Double, _ agreement: Double) -> ReferenceComparison {
             ReferenceComparison(
                 model: "m", precision: "f32", accuracy: 0.75, agreement: agreement, accuracyDrop: drop,
-                dropInterval: 0.1...0.3, largestLogitDifference: nil)
+                dropInterval: 0.1...0.3, test: McNemarTest(modelOnly: 0, referenceOnly: 0), largestLogitDifference: nil)
         }
         let gate = Gate(minimumAccuracy: 0.9, minimumMacroRecall: 0.9, maximumAccuracyDrop: 0.2, minimumAgreement: 0.99)
         #expect(gate.failures(metrics, comparison(0.25, 0.5))?.count == 4)
@@ -200,7 +200,10 @@ import Testing
         func write(_ changes: (String, JSONValue)...) throws {
             var report: [(String, JSONValue)] = [
                 ("accuracy", 1), ("macro_recall", 1), ("dataset", "d"), ("split", "test"), ("precision", "int8"),
-                ("weights_sha256", .string(classifier.weightsDigest())), ("gate", ["passed": true, "failures": []]),
+                ("weights_sha256", .string(classifier.weightsDigest())),
+                ("model_digest", .string(classifier.modelDigest().hexadecimal)),
+                ("model_parts", .object(classifier.modelDigest().parts.map { .init($0.name, .string($0.value)) })),
+                ("gate", ["passed": true, "failures": []]),
             ]
             for (name, value) in changes {
                 report.removeAll { $0.0 == name }
@@ -219,6 +222,10 @@ import Testing
             refusal().contains("is about other weights: their sha256 is 0000, this model's \(classifier.weightsDigest())"))
         try write(("precision", "f32"))
         #expect(refusal().contains("is about precision f32; this server's is int8"))
+        try write(("model_digest", nil))
+        #expect(refusal().contains("was written by an older Apus") && refusal().contains("apus evaluate --dataset"))
+        try write(("model_digest", "00"), ("model_parts", nil))
+        #expect(refusal().contains("is about another model; its model_digest is 00, this one's"))
         try directory.write("{", to: "evaluation_report.json")
         #expect(refusal().contains("is not JSON"))
     }

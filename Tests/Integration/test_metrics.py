@@ -37,7 +37,7 @@ METRICS = {
     "apus_drift_psi": ("gauge", {"feature"}),
     "apus_drift_js_distance": ("gauge", {"feature"}),
     "apus_drift_samples": ("gauge", set()),
-    "apus_model_info": ("gauge", {"model", "revision", "precision", "isa"}),
+    "apus_model_info": ("gauge", {"model", "revision", "precision", "isa", "model_digest"}),
     "apus_connections": ("gauge", set()),
     "process_cpu_seconds": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
@@ -91,6 +91,7 @@ def test_what_the_metrics_say_of_the_model_is_what_status_says(server):
     assert info.value == 1
     assert info.labels["model"] == status["model"]
     assert (info.labels["precision"], info.labels["isa"]) == (status["precision"], status["isa"])
+    assert info.labels["model_digest"] == status["model_digest"] and status["calibration"] is None
     assert {sample.labels["label"] for sample in metrics.matching("apus_predictions_total")} == set(status["labels"])
     gate = metrics.matching("apus_gate_accuracy")
     if status["gate"]:

@@ -21,7 +21,8 @@ from terminal import Terminal, without_control_sequences
 
 ID = "org/tiny"
 FILES = tiny_model()
-OF_OURS = {"evaluation_report.json": b'{"accuracy": 0.7}', "reference_profile.json": b"{}", "reference_texts.jsonl": b"{}\n"}
+OF_OURS = {"evaluation_report.json": b'{"accuracy": 0.7}', "reference_profile.json": b"{}", "reference_texts.jsonl": b"{}\n",
+           "calibration.json": b"{}"}
 
 
 @pytest.fixture

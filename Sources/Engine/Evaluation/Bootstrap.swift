@@ -7,9 +7,9 @@ public struct Bootstrap: Sendable {
     /// wrong does not blur it. nil without a reference.
     public let accuracyDrop: ClosedRange<Double>?
 
-    private static let resamples = 2000
+    static let resamples = 2000
     /// Fixed, so that a report can be made again.
-    private static let seed: UInt64 = 1
+    static let seed: UInt64 = 1
 
     /// - Parameters: labels as indices below `labelCount`; as many predicted, and by the reference, as true; at least one.
     package init(truth: [Int], predicted: [Int], reference: [Int]?, labelCount: Int) {
@@ -70,7 +70,7 @@ public struct Bootstrap: Sendable {
         let referenceIsRight: Bool
     }
 
-    private static func interval(_ values: [Double]) -> ClosedRange<Double> {
+    static func interval(_ values: [Double]) -> ClosedRange<Double> {
         let sorted = values.sorted()
         let tail = sorted.count / 40
         return sorted[tail]...sorted[sorted.count - 1 - tail]

@@ -4,8 +4,9 @@ import Foundation
 public struct ComparisonRow: Sendable {
     /// As they stand in the report of `apus compare`.
     public let json: JSONValue
-    /// Each text's label.
+    /// Each text's label, and whether it is the true one.
     public let predicted: [String]
+    public let isRight: [Bool]
 
     public var model: String { json["model"]?.string ?? "" }
     public var precision: String { json["precision"]?.string ?? "" }
@@ -47,28 +48,42 @@ public struct ComparisonRow: Sendable {
             .init("peak_memory_bytes", ProcessMemory.peak.map { .integer($0) } ?? nil),
             .init("cold_start_ms", .number(coldStart)),
         ]
-        let left = ["texts_per_second", "reference", "gate"]
+        let left = ["texts_per_second", "reference", "gate", "slices"]
         json = .object((evaluation.report.object ?? []).filter { !left.contains($0.name) } + own)
         predicted = evaluation.predicted.map { evaluation.labels[$0] }
+        isRight = zip(evaluation.predicted, dataset.labels).map { $0 == $1 }
     }
 
     /// What a process sends to the one that asked for the row.
     public var message: [UInt8] {
-        JSONValue.object([.init("row", json), .init("predicted", .array(predicted.map(JSONValue.string)))]).serialized()
+        JSONValue.object([
+            .init("row", json), .init("predicted", .array(predicted.map(JSONValue.string))),
+            .init("right", .array(isRight.map(JSONValue.bool))),
+        ]).serialized()
     }
 
     /// nil for what is no `message`.
     public init?(message: [UInt8]) {
         guard let value = try? JSONValue(parsing: message), let json = value["row"],
-            let predicted = value["predicted"]?.array?.compactMap(\.string), !predicted.isEmpty
+            let predicted = value["predicted"]?.array?.compactMap(\.string), !predicted.isEmpty,
+            let isRight = value["right"]?.array?.compactMap(\.bool), isRight.count == predicted.count
         else { return nil }
         self.json = json
         self.predicted = predicted
+        self.isRight = isRight
     }
 
-    /// The row in the report, with its agreement with `reference`: the share of texts with the same label.
+    /// The row in the report, with its agreement with `reference`, the share of texts with the same label, and the test of
+    /// which of them is better.
     public func report(beside reference: ComparisonRow) -> JSONValue {
-        .object((json.object ?? []) + [.init("agreement", .number(agreement(with: reference)))])
+        .object(
+            (json.object ?? []) + [
+                .init("agreement", .number(agreement(with: reference))), .init("mcnemar", test(against: reference).json),
+            ])
+    }
+
+    public func test(against reference: ComparisonRow) -> McNemarTest {
+        McNemarTest(model: isRight, reference: reference.isRight)
     }
 
     public func agreement(with other: ComparisonRow) -> Double {

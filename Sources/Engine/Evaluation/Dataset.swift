@@ -9,6 +9,17 @@ public struct Dataset: Sendable {
     /// The second text of each, where they are pairs.
     public let pairs: [String?]
     public let truth: Truth
+    /// What each text's field is by which figures are told apart; nil where none was asked for.
+    public let slices: Slices?
+
+    public struct Slices: Sendable, Equatable {
+        public let field: String
+        /// One a text; `(none)` where a record has not the field.
+        public let values: [String]
+    }
+
+    /// More different values than these are no slices but texts' own numbers.
+    private static let maximumSlices = 200
 
     /// What is true of the texts, one each, in order; labels as indices into the model's.
     public enum Truth: Sendable, Equatable {
@@ -29,9 +40,11 @@ public struct Dataset: Sendable {
     ///   - names: what the model can say, by the data set's names; one with another label is refused.
     ///   - format: a file's; nil for what its suffix says.
     ///   - textField, pairField, labelField: the fields or columns of a file; there may be none of a second text.
+    ///   - sliceField: the field or column by which figures are told apart; of a file alone.
     public init(
         path: String, split: String, kind: Prediction.Kind = .oneLabel, names: LabelNames, format: RecordFormat? = nil,
-        textField: String = "text", pairField: String = "text_pair", labelField: String = "label"
+        textField: String = "text", pairField: String = "text_pair", labelField: String = "label",
+        sliceField: String? = nil
     ) throws(InputError) {
         name = path
         self.split = split
@@ -45,7 +58,11 @@ public struct Dataset: Sendable {
         var texts: [String] = []
         var pairs: [String?] = []
         var labels = TruthReader(kind, names)
+        var slices: [String?] = []
         if isDirectory.boolValue {
+            guard sliceField == nil else {
+                throw InputError(path, "has no fields for --slice-field; give a file of JSON, CSV or TSV records")
+            }
             texts = try Self.lines("\(path)/\(split)_text.txt").map(\.text)
             pairs = texts.map { _ in nil }
             var mapping: [String: String] = [:]
@@ -91,6 +108,14 @@ public struct Dataset: Sendable {
                         "has no column \"\(labelField)\"; its columns are \(columns.joined(separator: ", ")). "
                             + "Name the right one by --label-field")
                 }
+                if let sliceField {
+                    let slice = record.fields.last { $0.name == sliceField }?.value
+                    if let columns = reader.columns, slice == nil {
+                        throw InputError(
+                            path, "has no column \"\(sliceField)\" (--slice-field); its columns are \(columns.listed)")
+                    }
+                    slices.append(slice.flatMap(Self.slice))
+                }
                 texts.append(record.text)
                 pairs.append(record.pair)
                 guard try labels.add(value ?? .null, place) else {
@@ -104,6 +129,28 @@ public struct Dataset: Sendable {
         self.texts = texts
         self.pairs = pairs
         truth = labels.truth
+        self.slices = try sliceField.map { field throws(InputError) in
+            guard slices.contains(where: { $0 != nil }) else {
+                throw InputError(path, "has no record with the field \"\(field)\" (--slice-field)")
+            }
+            let values = slices.map { $0 ?? "(none)" }
+            let count = Set(values).count
+            guard count <= Self.maximumSlices else {
+                throw InputError(
+                    path,
+                    "has \(count) different values of \"\(field)\" (--slice-field); figures are told apart for "
+                        + "\(Self.maximumSlices) at most")
+            }
+            return Slices(field: field, values: values)
+        }
+    }
+
+    /// A field's value as a slice's name; nil for none.
+    private static func slice(_ value: JSONValue) -> String? {
+        var value = value
+        if case .raw(let bytes) = value { value = (try? JSONValue(parsing: bytes)) ?? .null }
+        if let text = value.string { return text.isEmpty ? nil : text }
+        return value.isNull ? nil : String(decoding: value.serialized(), as: UTF8.self)
     }
 
     private static func lines(_ path: String) throws(InputError) -> [Record] {

@@ -2,6 +2,10 @@
 public struct Evaluation: Sendable {
     public let model: String
     public let weightsDigest: String
+    /// Of all that decided its answers.
+    public let modelDigest: ModelDigest
+    /// What was applied to its logits; nil for nothing.
+    public let appliedCalibration: Calibration?
     public let architecture: String
     public let precision: String
     public let isa: String
@@ -11,6 +15,12 @@ public struct Evaluation: Sendable {
     public let split: String
     public let metrics: ClassificationMetrics
     public let intervals: Bootstrap
+    /// How far its probabilities may be believed.
+    public let calibration: CalibrationMetrics
+    /// By the data set's field, where one was named.
+    public let slices: [SliceEvaluation]
+    public let sliceField: String?
+    public let minimumSliceExamples: Int
     /// Of each text alone, tokenizing included.
     public let latency: LatencySummary
     public let textsPerSecond: Double
@@ -57,6 +67,8 @@ public struct Evaluation: Sendable {
         }
         model = classifier.directory.name
         weightsDigest = classifier.weightsDigest()
+        modelDigest = classifier.modelDigest()
+        appliedCalibration = classifier.calibration
         architecture = classifier.architecture
         precision = classifier.precision.rawValue
         isa = classifier.instructionSet.name
@@ -66,6 +78,11 @@ public struct Evaluation: Sendable {
         split = dataset.split
         predicted = predictions.map(\.bestIndex)
         metrics = ClassificationMetrics(truth: dataset.labels, predicted: predicted, labelCount: labels.count)
+        let scores = predictions.map { $0.scores.map(\.value) }
+        calibration = CalibrationMetrics(truth: dataset.labels, predicted: predicted, scores: scores)
+        slices = SliceEvaluation.all(of: dataset, predicted: predicted, scores: scores, labelCount: labels.count)
+        sliceField = dataset.slices?.field
+        minimumSliceExamples = gate.minimumSliceExamples
         latency = LatencySummary(milliseconds: times)
         textsPerSecond = Double(times.count) / (times.reduce(0, +) / 1000)
         profile = ReferenceProfile(
@@ -74,7 +91,7 @@ public struct Evaluation: Sendable {
         guard let reference, let order else {
             intervals = Bootstrap(truth: dataset.labels, predicted: predicted, reference: nil, labelCount: labels.count)
             comparison = nil
-            gateFailures = gate.failures(metrics)
+            gateFailures = gate.failures(metrics, slices: slices)
             return
         }
         var referenceLabels: [Int] = []
@@ -101,9 +118,12 @@ public struct Evaluation: Sendable {
             // Of counts: 0.703 - 0.7 is more than 0.003.
             accuracyDrop: Double(referenceMetrics.hits - metrics.hits) / Double(dataset.texts.count),
             dropInterval: intervals.accuracyDrop!,
+            test: McNemarTest(
+                model: zip(predicted, dataset.labels).map { $0 == $1 },
+                reference: zip(referenceLabels, dataset.labels).map { $0 == $1 }),
             largestLogitDifference: reference.model.logitScale == classifier.model.logitScale ? Double(largest) : nil)
         self.comparison = comparison
-        gateFailures = gate.failures(metrics, comparison)
+        gateFailures = gate.failures(metrics, comparison, slices: slices)
     }
 
     /// The model's index of each of the reference's labels.

@@ -6,14 +6,8 @@ extension Evaluation {
         func interval(_ range: ClosedRange<Double>) -> JSONValue {
             [.number(range.lowerBound), .number(range.upperBound)]
         }
-        return [
-            "model": .string(model), "weights_sha256": .string(weightsDigest), "architecture": .string(architecture),
-            "precision": .string(precision), "isa": .string(isa), "threads": .integer(threads), "dataset": .string(dataset),
-            "split": .string(split), "examples": .integer(predicted.count),
-            "accuracy": .number(metrics.accuracy), "accuracy_interval": interval(intervals.accuracy),
-            "macro_recall": .number(metrics.macroRecall), "macro_recall_interval": interval(intervals.macroRecall),
-            "macro_f1": .number(metrics.macroF1),
-            "per_class": .object(
+        func perClass(_ metrics: ClassificationMetrics) -> JSONValue {
+            .object(
                 zip(labels, metrics.classes).map { label, figures in
                     .init(
                         label,
@@ -21,8 +15,36 @@ extension Evaluation {
                             "precision": .number(figures.precision), "recall": .number(figures.recall),
                             "f1": .number(figures.f1), "support": .integer(figures.support),
                         ])
-                }),
+                })
+        }
+        return [
+            "model": .string(model), "weights_sha256": .string(weightsDigest),
+            "model_digest": .string(modelDigest.hexadecimal), "model_parts": modelDigest.json,
+            "architecture": .string(architecture),
+            "precision": .string(precision), "isa": .string(isa), "threads": .integer(threads), "dataset": .string(dataset),
+            "split": .string(split), "examples": .integer(predicted.count),
+            "accuracy": .number(metrics.accuracy), "accuracy_interval": interval(intervals.accuracy),
+            "macro_recall": .number(metrics.macroRecall), "macro_recall_interval": interval(intervals.macroRecall),
+            "macro_f1": .number(metrics.macroF1), "per_class": perClass(metrics),
             "confusion_matrix": .array(metrics.confusion.map { .array($0.map(JSONValue.integer)) }),
+            "calibration": calibration.json, "applied_calibration": appliedCalibration?.summary ?? nil,
+            "slices": sliceField.map { field in
+                [
+                    "field": .string(field), "minimum_examples": .integer(minimumSliceExamples),
+                    "values": .array(
+                        slices.map { slice in
+                            [
+                                "value": .string(slice.value), "examples": .integer(slice.examples),
+                                "accuracy": .number(slice.metrics.accuracy),
+                                "accuracy_interval": interval(slice.intervals.accuracy),
+                                "macro_recall": .number(slice.metrics.macroRecall),
+                                "macro_recall_interval": interval(slice.intervals.macroRecall),
+                                "macro_f1": .number(slice.metrics.macroF1), "per_class": perClass(slice.metrics),
+                                "calibration": slice.calibration.json,
+                            ]
+                        }),
+                ]
+            } ?? nil,
             "latency_ms": [
                 "p50": .number(latency.p50), "p90": .number(latency.p90), "p99": .number(latency.p99),
                 "mean": .number(latency.mean),
@@ -32,7 +54,7 @@ extension Evaluation {
                 [
                     "model": .string($0.model), "precision": .string($0.precision), "accuracy": .number($0.accuracy),
                     "agreement": .number($0.agreement), "accuracy_drop": .number($0.accuracyDrop),
-                    "accuracy_drop_interval": interval($0.dropInterval),
+                    "accuracy_drop_interval": interval($0.dropInterval), "mcnemar": $0.test.json,
                     "max_abs_logit_difference": $0.largestLogitDifference.map { .number($0) } ?? nil,
                 ]
             } ?? nil,
@@ -61,12 +83,26 @@ extension Evaluation {
             row(["macro recall", percent(metrics.macroRecall), interval(intervals.macroRecall)]),
             row(["macro F1", percent(metrics.macroF1), ""]),
         ]
+        lines += calibration.rows.map {
+            row([
+                $0.name, String(format: "%.4f", $0.value),
+                String(format: "%.4f to %.4f", $0.interval.lowerBound, $0.interval.upperBound),
+            ])
+        }
+        if let appliedCalibration {
+            lines.append(
+                row(["temperature of the calibration", String(format: "%.3f", appliedCalibration.temperature), ""]))
+        }
         if let comparison {
             let name = "\(comparison.model), \(comparison.precision)"
             lines += [
                 row(["accuracy of the reference (\(name))", percent(comparison.accuracy), ""]),
                 row(["accuracy lost to it", percent(comparison.accuracyDrop), interval(comparison.dropInterval)]),
                 row(["same labels as it", percent(comparison.agreement), ""]),
+                row([
+                    "right alone: model, reference", "\(comparison.test.modelOnly), \(comparison.test.referenceOnly)",
+                    String(format: "McNemar's exact test: p = %.3g", comparison.test.pValue),
+                ]),
             ]
         }
         lines += [
@@ -81,6 +117,22 @@ extension Evaluation {
                 row(
                     [label, percent(figures.precision), percent(figures.recall), percent(figures.f1), "\(figures.support)"]
                         + metrics.confusion[index].map(String.init)))
+        }
+        if let sliceField {
+            lines += [
+                "",
+                row([sliceField, "texts", "accuracy", "95 % interval", "macro recall", "95 % interval", "calibration error"]
+                ),
+                "| --- " + String(repeating: "| ---: ", count: 6) + "|",
+            ]
+            lines += slices.map { slice in
+                row([
+                    slice.value.shortened(to: 80) + (slice.examples < minimumSliceExamples ? " (too few to be gated)" : ""),
+                    "\(slice.examples)", percent(slice.metrics.accuracy), interval(slice.intervals.accuracy),
+                    percent(slice.metrics.macroRecall), interval(slice.intervals.macroRecall),
+                    String(format: "%.4f", slice.calibration.expectedCalibrationError),
+                ])
+            }
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -9,6 +9,8 @@ public struct ScoreEvaluation: Sendable {
 
     public let model: String
     public let metrics: Metrics
+    /// How far its probabilities may be believed; nil for a regression.
+    public let calibration: CalibrationMetrics?
     private let classifier: Classifier
     private let dataset: Dataset
     private let latency: LatencySummary
@@ -40,8 +42,10 @@ public struct ScoreEvaluation: Sendable {
         switch dataset.truth {
         case .sets(let sets):
             metrics = .labels(MultiLabelMetrics(truth: sets, scores: scores, threshold: classifier.threshold))
+            calibration = CalibrationMetrics(truth: sets, scores: scores)
         case .numbers(let numbers):
             metrics = .numbers(RegressionMetrics(truth: numbers, predicted: scores.map { Double($0[0]) }))
+            calibration = nil
         case .labels: preconditionFailure("a data set of single labels is for Evaluation")
         }
     }
@@ -50,6 +54,8 @@ public struct ScoreEvaluation: Sendable {
     public var report: JSONValue {
         var members: [JSONValue.Member] = [
             .init("model", .string(model)), .init("weights_sha256", .string(classifier.weightsDigest())),
+            .init("model_digest", .string(classifier.modelDigest().hexadecimal)),
+            .init("model_parts", classifier.modelDigest().json),
             .init("architecture", .string(classifier.architecture)),
             .init("precision", .string(classifier.precision.rawValue)),
             .init("isa", .string(classifier.instructionSet.name)), .init("threads", .integer(classifier.threads)),
@@ -82,6 +88,10 @@ public struct ScoreEvaluation: Sendable {
                 .init("spearman", Self.number(metrics.spearman)),
             ]
         }
+        members += [
+            .init("calibration", calibration?.json ?? nil),
+            .init("applied_calibration", classifier.calibration?.summary ?? nil),
+        ]
         members.append(
             .init(
                 "latency_ms",
@@ -116,6 +126,12 @@ public struct ScoreEvaluation: Sendable {
                 "mean squared error     \(figure(metrics.meanSquaredError))",
                 "Pearson                \(figure(metrics.pearson))", "Spearman               \(figure(metrics.spearman))",
             ]
+        }
+        for (name, value, interval) in calibration?.rows ?? [] {
+            lines.append(
+                name.padding(toLength: 23, withPad: " ", startingAt: 0)
+                    + String(
+                        format: "%8.4f     (95 %% interval %.4f to %.4f)", value, interval.lowerBound, interval.upperBound))
         }
         lines.append(
             String(format: "latency                 p50 %.2f, p90 %.2f, p99 %.2f ms", latency.p50, latency.p90, latency.p99))

@@ -10,6 +10,9 @@ public struct StoredEvaluation: Sendable, Equatable {
     public let precision: String
     /// Of the weights that were measured; nil in a report of an older Apus.
     public let weightsDigest: String?
+    /// Of all that decided the answers; nil in a report of an older Apus.
+    public let modelDigest: String?
+    let modelParts: JSONValue?
     /// What was missed; nil where no gate was asked for.
     public let gateFailures: [String]?
 
@@ -34,6 +37,8 @@ public struct StoredEvaluation: Sendable, Equatable {
         split = try text("split")
         precision = try text("precision")
         weightsDigest = json["weights_sha256"]?.string
+        modelDigest = json["model_digest"]?.string
+        modelParts = json["model_parts"]
         switch json["gate"] {
         case nil, .null?: gateFailures = nil
         case let gate?:
@@ -44,37 +49,44 @@ public struct StoredEvaluation: Sendable, Equatable {
         }
     }
 
-    /// Whether it tells of these weights in this precision.
-    public func isAbout(weightsDigest: String, precision: Precision) -> Bool {
-        self.weightsDigest == weightsDigest && self.precision == precision.rawValue
+    /// Why it does not tell of `classifier` as it runs; nil where it does.
+    public func difference(from classifier: Classifier) -> String? {
+        let digest = classifier.modelDigest()
+        guard let modelDigest else {
+            return
+                "was written by an older Apus: it has no model_digest, and so proves nothing of config.json, the tokenizer and "
+                + "the text preparation"
+        }
+        let weights = classifier.weightsDigest()
+        guard weightsDigest == weights else {
+            return "is about other weights: their sha256 is \(weightsDigest ?? "not in the report"), this model's \(weights)"
+        }
+        guard modelDigest == digest.hexadecimal else {
+            return "is about another model\(digest.changes(since: modelParts).map { ": \($0)" } ?? ""); its model_digest is "
+                + "\(modelDigest), this one's \(digest.hexadecimal)"
+        }
+        guard precision == classifier.precision.rawValue else {
+            return "is about precision \(precision); this server's is \(classifier.precision.rawValue)"
+        }
+        return nil
     }
 }
 
 /// Why a model may not be served where its gate is required.
 public enum GateRequirement {
-    /// What stands against `classifier` by the report in its directory; nil where it passed, with the same weights and
-    /// precision. Throws `InputError` where there is no such report, which is no failed gate.
+    /// What stands against `classifier` by the report in its directory; nil where it passed, with the same weights,
+    /// configuration, tokenizer, text preparation, calibration and precision. Throws `InputError` where there is no such report, which is no failed gate.
     public static func failures(of classifier: Classifier) throws(InputError) -> [String]? {
         let path = classifier.directory.file(StoredEvaluation.fileName)
         let advice =
-            "Measure this model: apus evaluate --model \(classifier.directory.name) --min-accuracy … --report \(path)"
+            "Measure this model: apus evaluate --dataset … --model \(classifier.directory.name) --min-accuracy … --report \(path)"
         guard let report = try StoredEvaluation(directory: classifier.directory) else {
             throw InputError(path, "is missing, and --require-gate asks for it. \(advice)")
         }
         guard let failures = report.gateFailures else {
             throw InputError(path, "was written without a gate. \(advice)")
         }
-        let digest = classifier.weightsDigest()
-        guard report.weightsDigest == digest else {
-            throw InputError(
-                path,
-                "is about other weights: their sha256 is \(report.weightsDigest ?? "not in the report"), this model's "
-                    + "\(digest). \(advice)")
-        }
-        guard report.precision == classifier.precision.rawValue else {
-            throw InputError(
-                path, "is about precision \(report.precision); this server's is \(classifier.precision.rawValue). \(advice)")
-        }
+        if let difference = report.difference(from: classifier) { throw InputError(path, "\(difference). \(advice)") }
         return failures.isEmpty ? nil : failures
     }
 }

@@ -5,7 +5,7 @@ package final class FastTextClassifier: TextModel {
     package let model: FastTextModel
     package let options: InferenceSession.Options
     package var note: String? { nil }
-    private let preparation: TextPreparation
+    package let preparation: TextPreparation
     private let thread = InferenceThread()
     private let scratch: Mutex<FastTextModel.Scores>
 
@@ -39,6 +39,9 @@ package final class FastTextClassifier: TextModel {
     package var maximumTokens: Int? { nil }
     package let batchTokens = 1 << 16
     package var logitScale: String { "fastText's \(model.loss)" }
+    package var calibratedFunction: ModelConfig.ScoreFunction? {
+        [.softmax, .hierarchicalSoftmax].contains(model.loss) ? .softmax : nil
+    }
     /// As its library's `predict` does; one-vs-all takes its probabilities from a table, so that equal ones are not rare.
     package let prefersLast = true
 

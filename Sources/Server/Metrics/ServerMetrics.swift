@@ -21,6 +21,7 @@ package final class ServerMetrics: Sendable {
     private let batchTokens: Recorder
     private let queueDepth: Meter
     private let connections: Meter
+    private let modelInfo: [(String, String)]
 
     private struct RequestKey: Hashable {
         let handler: String
@@ -65,14 +66,16 @@ package final class ServerMetrics: Sendable {
         queueDepth = Meter(label: "apus_queue_depth", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
-        Meter(
-            label: "apus_model_info",
-            dimensions: [
-                ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
-                ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
-            ], factory: registry
-        ).set(1)
+        modelInfo = [
+            ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
+            ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
+        ]
         if let gate { Meter(label: "apus_gate_accuracy", factory: registry).set(gate.accuracy) }
+    }
+
+    /// What model it is; its digest takes a while to compute.
+    func publish(modelDigest: String) {
+        Meter(label: "apus_model_info", dimensions: modelInfo + [("model_digest", modelDigest)], factory: registry).set(1)
     }
 
     /// Why a request was turned away though nothing was wrong with it.

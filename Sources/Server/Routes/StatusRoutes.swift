@@ -8,7 +8,7 @@ struct StatusRoutes: Sendable {
     let state: ServerState
     let metrics: ServerMetrics
     private let facts: [JSONValue.Member]
-    private let digest: Task<String, Never>
+    private let digests: Task<(weights: String, model: String), Never>
     private let started = ContinuousClock.now
 
     init(
@@ -20,7 +20,9 @@ struct StatusRoutes: Sendable {
         self.state = state
         self.metrics = metrics
         // Half a gigabyte takes a while: begun before somebody asks.
-        digest = Task.detached(priority: .background) { classifier.weightsDigest() }
+        digests = Task.detached(priority: .background) {
+            (classifier.weightsDigest(), classifier.modelDigest().hexadecimal)
+        }
         func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
         let facts: JSONValue = [
             "model": .string(classifier.directory.name),
@@ -31,6 +33,7 @@ struct StatusRoutes: Sendable {
             "isa": .string(classifier.instructionSet.name),
             "isa_note": InstructionSet.note.map { .string($0) } ?? nil,
             "threads": .integer(classifier.threads),
+            "calibration": classifier.calibration?.summary ?? nil,
             "version": .string(apusVersion),
             "limits": [
                 "max_tokens": classifier.maximumTokens.map { .integer($0) } ?? nil,
@@ -64,11 +67,11 @@ struct StatusRoutes: Sendable {
     }
 
     func status(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
-        let digest = await digest.value
+        let digests = await digests.value
         return .json(
             .object(
                 facts + [
-                    .init("weights_sha256", .string(digest)),
+                    .init("weights_sha256", .string(digests.weights)), .init("model_digest", .string(digests.model)),
                     .init("queue", ["texts": .integer(queue.depth), "limit": .integer(queue.limits.texts)]),
                     .init("drift", drift.map(Self.json) ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
@@ -97,7 +100,8 @@ struct StatusRoutes: Sendable {
         return .json(["status": "ready"])
     }
 
-    func metrics(_ request: Request, _ context: ApusRequestContext) -> Response {
+    func metrics(_ request: Request, _ context: ApusRequestContext) async -> Response {
+        metrics.publish(modelDigest: await digests.value.model)
         let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
