@@ -1,7 +1,8 @@
-"""The int8 checkpoint: symmetric, one scale a row (an output channel, or an embedding), as `apus` loads it.
+"""The int8 checkpoint: symmetric, one scale a row (an output channel, or an embedding), as `apus quantize` writes it.
 
-Every matrix W [rows, columns] but the last projection onto the labels is stored as I8, beside it `<name>_scale`,
-F32 [rows, 1], so that W ≈ int8 · scale. Everything else is F32.
+Every matrix W [rows, columns] but the last projection onto the labels and small tables is stored as I8, beside it
+`<name>_scale`, F32 [rows, 1], so that W ≈ int8 · scale. Everything else is F32. That is the format of the library
+compressed-tensors; what Apus wrote first has the same tensors and says another thing in config.json.
 """
 
 from __future__ import annotations
@@ -13,12 +14,28 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-QUANTIZATION_CONFIG = {
+FIRST_FORMAT = {
     "quant_method": "apus",
     "format_version": 1,
     "weights": {"dtype": "int8", "symmetric": True, "granularity": "row"},
 }
 LABEL_PROJECTIONS = ("classifier.weight", "classifier.out_proj.weight")
+SMALL_TABLES = ("relative_attention_bias.weight", "rel_embeddings.weight")  # what names end with
+
+
+def quantization_config(tensors: dict[str, np.ndarray]) -> dict:
+    """What config.json says of them."""
+    weights = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
+    inputs = {"num_bits": 8, "type": "int", "symmetric": False, "strategy": "token", "dynamic": True}
+    return {
+        "quant_method": "compressed-tensors", "format": "int-quantized", "quantization_status": "compressed",
+        "config_groups": {
+            "linear": {"targets": ["Linear"], "weights": weights, "input_activations": inputs, "format": "int-quantized"},
+            "embedding": {"targets": ["Embedding"], "weights": weights, "format": "int-quantized"},
+        },
+        "ignore": sorted(name.removesuffix(".weight") for name, value in tensors.items()
+                         if value.ndim == 2 and value.dtype != np.int8 and not name.endswith("_scale")),
+    }
 
 
 def quantize(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -26,7 +43,7 @@ def quantize(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     for name, value in state.items():
         value = np.asarray(value, dtype=np.float32)
-        if value.ndim != 2 or name in LABEL_PROJECTIONS:
+        if value.ndim != 2 or name in LABEL_PROJECTIONS or name.endswith(SMALL_TABLES):
             tensors[name] = value
             continue
         scale = np.abs(value).max(axis=1, keepdims=True) / np.float32(127)
@@ -47,11 +64,17 @@ def dequantize(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return state
 
 
-def write(directory: Path, tensors: dict[str, np.ndarray], config: dict) -> None:
+def settings(config: dict, tensors: dict[str, np.ndarray]) -> dict:
+    """config.json of the int8 form: what is not int8 is F32."""
+    types = {name: "float32" for name in ("dtype", "torch_dtype") if config.get(name)}
+    return config | types | {"quantization_config": quantization_config(tensors)}
+
+
+def write(directory: Path, tensors: dict[str, np.ndarray], config: dict, first_format: bool = False) -> None:
     """Writes `model.safetensors` and `config.json`, each under a temporary name first."""
     directory.mkdir(parents=True, exist_ok=True)
     weights = save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, {"format": "pt"})
-    config = config | {"quantization_config": QUANTIZATION_CONFIG}
+    config = config | {"quantization_config": FIRST_FORMAT} if first_format else settings(config, tensors)
     replace(directory / "model.safetensors", weights)
     replace(directory / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 

@@ -33,7 +33,7 @@ class Case:
     dtype: torch.dtype = torch.float32
     pickle: Callable[[PreTrainedModel], dict[str, torch.Tensor]] | None = None  # makes what pytorch_model.bin holds
     last_input: list[int] | None = None
-    is_int8: bool = False  # stored as Apus' int8 checkpoint
+    int8_format: str | None = None  # stored in int8: "apus", Apus' first format, or "compressed-tensors"
     seed: int | None = None  # another one than its number, where with that a number is so near the middle of two levels
     # that PyTorch's sums round it to one and Apus' to the other
     notes: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ def cases() -> list[Case]:
              LENGTHS, dtype=torch.float16, notes=["Logits are of the float16 weights as float32, in float32."]),
         Case("roberta-int8",
              roberta_config(3, hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50),
-             LENGTHS, is_int8=True, notes=["An int8 checkpoint; logits are of its weights as float32."]),
+             LENGTHS, int8_format="apus", notes=["An int8 checkpoint; logits are of its weights as float32."]),
         Case("distilbert-tiny",
              small_config("distilbert", dim=36, n_heads=3, n_layers=2, hidden_dim=50, activation="relu"), LENGTHS),
         Case("electra-tiny", small_config("electra", embedding_size=20, hidden_act="gelu_new"), LENGTHS),
@@ -114,6 +114,10 @@ def cases() -> list[Case]:
         Case("deberta-own-keys",
              small_config("deberta-v2", labels=2, relative_attention=True, pos_att_type=["c2p"], type_vocab_size=2,
                           embedding_size=20), SHORT),
+        Case("bert-compressed",
+             bert_config(3, hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50), LENGTHS,
+             int8_format="compressed-tensors",
+             notes=["int8 as compressed-tensors stores it; logits are of its weights as float32."]),
     ]
 
 
@@ -203,7 +207,7 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     seed = case.seed or seed
     model = random_model(case.config, seed, matrix=0.2, bias=0.2, norm=0.2).to(case.dtype)
-    if case.is_int8:
+    if case.int8_format:
         tensors = int8_checkpoint.quantize({name: value.numpy() for name, value in model.state_dict().items()})
         model.load_state_dict({name: torch.from_numpy(value) for name, value in int8_checkpoint.dequantize(tensors).items()})
     model.save_pretrained(directory)
@@ -223,8 +227,9 @@ def write_case(case: Case, directory: Path, seed: int) -> None:
                                                                 attn_implementation="eager").eval()
     for name, value in model.state_dict().items():
         assert torch.equal(value.float(), loaded.state_dict()[name]), name
-    if case.is_int8:
-        int8_checkpoint.write(directory, tensors, json.loads((directory / "config.json").read_text(encoding="utf-8")))
+    if case.int8_format:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        int8_checkpoint.write(directory, tensors, config, first_format=case.int8_format == "apus")
     generator = random.Random(seed)
     inputs = [random_ids(length, case.config, generator) for length in case.lengths]
     inputs += [case.last_input] if case.last_input else []

@@ -4,7 +4,8 @@ import Foundation
 
 struct Quantize: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes a model's int8 form: a directory of the same kind, about a quarter as large.")
+        abstract: "Writes a model's int8 form: a directory of the same kind, about a quarter as large.",
+        discussion: "The format is that of compressed-tensors, which Transformers opens where that package is installed.")
 
     @OptionGroup var model: ModelLocation
 

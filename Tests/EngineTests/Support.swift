@@ -10,7 +10,7 @@ enum Fixtures {
     static let models = [
         "roberta-tiny", "roberta-odd", "roberta-bf16", "bert-tiny", "bert-one-layer", "roberta-int8", "distilbert-tiny",
         "electra-tiny", "mpnet-tiny", "albert-tiny", "modernbert-tiny", "modernbert-mean", "deberta-tiny",
-        "deberta-own-keys",
+        "deberta-own-keys", "bert-compressed",
     ]
 
     static func model(_ name: String) -> String { "\(directory)/models/\(name)" }

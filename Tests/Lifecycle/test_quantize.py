@@ -134,7 +134,8 @@ def test_all_other_settings_stay_as_they_were(quantize, tmp_path: Path):
     model = copy_model("roberta-tiny", tmp_path / "model", settings=settings)
     before = json.loads((model / "config.json").read_text(encoding="utf-8"))
     after = json.loads((quantize(model) / "config.json").read_text(encoding="utf-8"))
-    assert after == before | {"quantization_config": int8_checkpoint.QUANTIZATION_CONFIG}
+    tensors = load_file(tmp_path / "int8/model.safetensors")
+    assert after == before | {"quantization_config": int8_checkpoint.quantization_config(tensors)}
     assert list(after) == [*before, "quantization_config"]
 
 
@@ -219,10 +220,11 @@ def alter(file: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_verify_export_passes(apus: Path, quantize, capsys, monkeypatch, text_file: Path, name: str):
+    # Logits of these lie three times as far apart as those that test_compressed_tensors.py holds to the tolerance itself.
     status, output, errors = verify(capsys, monkeypatch, "--original", MODELS / name, "--export", quantize(MODELS / name),
-                                    "--apus", apus, "--texts", text_file)
+                                    "--apus", apus, "--texts", text_file, "--tolerance", 0.15)
     assert status == 0 and "failed" not in errors, errors
-    difference = float(output.split("PyTorch and apus: ")[1].split()[0])
+    difference = float(output.split("in f32, Transformers and apus: ")[1].split()[0])
     assert difference <= 1e-4
 
 

@@ -59,16 +59,16 @@ package struct WeightReader {
     func prepare(_ body: (Ops) -> Void) throws(InputError) { try Team.runOnce(on: instructionSet, body) }
 
     package mutating func vector(_ name: String, _ count: Extent) throws(InputError) -> Vector {
-        try Vector([try matrix(name, rows: nil, columns: count, .exact)], in: arena)
+        try Vector([try matrix(name, rows: nil, columns: count, .exact, of: nil)], in: arena)
     }
 
     package mutating func table(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> EmbeddingTable {
-        EmbeddingTable(matrix: try matrix(name, rows: rows, columns: columns, .matrix))
+        EmbeddingTable(matrix: try matrix(name, rows: rows, columns: columns, .matrix, of: .embedding))
     }
 
     /// A small table's numbers, row by row.
     mutating func values(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> [Float] {
-        try matrix(name, rows: rows, columns: columns, .exact).floats()
+        try matrix(name, rows: rows, columns: columns, .exact, of: .embedding).floats()
     }
 
     /// - Parameter hasBias: zeros where there is none.
@@ -98,10 +98,10 @@ package struct WeightReader {
     mutating func linear(
         _ name: String, rows: Range<Int>, from inputs: Extent, to outputs: Extent, hasBias: Bool
     ) throws(InputError) -> Linear {
-        let weight = try matrix("\(name).weight", rows: outputs, columns: inputs, .matrix).rows(rows)
+        let weight = try matrix("\(name).weight", rows: outputs, columns: inputs, .matrix, of: .linear).rows(rows)
         let bias =
             hasBias
-            ? try Vector(try matrix("\(name).bias", rows: nil, columns: outputs, .exact), rows, in: arena)
+            ? try Vector(try matrix("\(name).bias", rows: nil, columns: outputs, .exact, of: nil), rows, in: arena)
             : try Vector(zeros: rows.count, in: arena)
         return try Linear([weight], bias: bias, format: format, on: instructionSet, in: arena)
     }
@@ -120,8 +120,8 @@ package struct WeightReader {
         var weights: [StoredMatrix] = []
         var biases: [StoredMatrix] = []
         for name in names {
-            weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs, role))
-            if hasBias { biases.append(try matrix("\(name).bias", rows: nil, columns: outputs, .exact)) }
+            weights.append(try matrix("\(name).weight", rows: outputs, columns: inputs, role, of: .linear))
+            if hasBias { biases.append(try matrix("\(name).bias", rows: nil, columns: outputs, .exact, of: nil)) }
         }
         let bias =
             hasBias ? try Vector(biases, in: arena) : try Vector(zeros: names.count * outputs.value, in: arena)
@@ -152,38 +152,110 @@ package struct WeightReader {
         return leftovers.sorted()
     }
 
+    /// - Parameter layer: the kind that it is the matrix of; nil for a vector.
     private mutating func matrix(
-        _ name: String, rows: Extent?, columns: Extent, _ role: Parameter.Role
+        _ name: String, rows: Extent?, columns: Extent, _ role: Parameter.Role, of layer: CompressedTensors.Layer?
     ) throws(InputError) -> StoredMatrix {
-        let settings = [rows, columns].compactMap(\.self)
-        let tensor = try take(name, settings)
+        let tensor = try take(name, [rows, columns].compactMap(\.self))
         if keepsParameters { parameters.append(Parameter(name: name, tensor: tensor, role: role)) }
         let rowCount = rows?.value ?? 1
-        switch tensor.type {
-        case .f32, .f16, .bf16, .f64: return StoredMatrix(tensor, rows: rowCount, columns: columns.value)
-        case .i8:
-            guard config.isQuantized else {
-                throw InputError(
-                    checkpoint.name,
-                    "tensor \"\(name)\" is I8, but config.json has no quantization_config. "
-                        + "Check that both come from the same checkpoint")
-            }
-            let scaleShape = settings.dropLast() + [Extent(1, "one scale a row")]
-            let scale = try take(name + "_scale", Array(scaleShape))
-            guard scale.type == .f32 else {
-                throw InputError(checkpoint.name, "tensor \"\(name)_scale\" has type \(scale.type.rawValue), not F32")
-            }
-            return StoredMatrix(tensor, scales: scale, rows: rowCount, columns: columns.value)
-        default:
+        guard [.f32, .f16, .bf16, .f64, .i8].contains(tensor.type) else {
             throw InputError(
                 checkpoint.name,
                 "tensor \"\(name)\" has type \(tensor.type.rawValue); supported are F32, F16, BF16, F64 and I8")
         }
+        let scales = try scales(of: name, isInt8: tensor.type == .i8, rows: rowCount, layer)
+        return StoredMatrix(tensor, scales: scales, rows: rowCount, columns: columns.value)
+    }
+
+    /// Of an I8 tensor; nil for any other. That it is one must be what config.json says.
+    private mutating func scales(
+        of name: String, isInt8: Bool, rows: Int, _ layer: CompressedTensors.Layer?
+    ) throws(InputError) -> StoredTensor? {
+        func contradiction(_ problem: String) -> InputError {
+            InputError(
+                checkpoint.name, "tensor \"\(name)\" is \(problem). Check that both come from the same checkpoint")
+        }
+        switch config.weightFormat {
+        case .float:
+            guard !isInt8 else { throw contradiction("I8, but config.json has no quantization_config") }
+            return nil
+        case .apus: return isInt8 ? try takeScales(name, [[rows, 1]], [.f32]) : nil
+        case .compressedTensors(let format):
+            let modules = [name, names.stored(name)].map { String($0.dropLast($0.hasSuffix(".weight") ? 7 : 0)) }
+            let expected = layer.flatMap { format.scales(of: modules, $0) }
+            switch (isInt8, expected) {
+            case (false, nil): return nil
+            case (true, nil):
+                throw contradiction("I8, but config.json, quantization_config has it stay as it was (targets, ignore)")
+            case (false, _?):
+                throw contradiction("not I8, but config.json, quantization_config says that it is (targets, ignore)")
+            case (true, let expected?):
+                let shapes = expected == .perRow ? [[rows, 1], [rows]] : [[1], [], [1, 1]]
+                let scales = try takeScales(name, shapes, [.f32, .f16, .bf16])
+                try verifySymmetric(name)
+                return scales
+            }
+        }
+    }
+
+    /// One of the shapes and types, each a number above 0.
+    private mutating func takeScales(
+        _ name: String, _ shapes: [[Int]], _ types: [ElementType]
+    ) throws(InputError) -> StoredTensor {
+        let name = name + "_scale"
+        let scales = try take(name, shapes[0]) { shape in
+            shapes.contains(shape)
+                ? nil : "the I8 tensor that it belongs to needs \(shapes.map { "\($0)" }.joined(separator: " or "))"
+        }
+        guard types.contains(scales.type) else {
+            throw InputError(
+                checkpoint.name,
+                "tensor \"\(name)\" has type \(scales.type.rawValue), not \(types.map(\.rawValue).joined(separator: " or "))"
+            )
+        }
+        for index in 0..<scales.bytes.count / scales.type.width {
+            let scale = StoredMatrix.scale(scales, index)
+            guard scale > 0, scale.isFinite else {
+                throw InputError(
+                    checkpoint.name,
+                    "tensor \"\(name)\" holds \(scale) in place \(index); a scale is a finite number above 0. The file is "
+                        + "damaged: fetch it again")
+            }
+        }
+        return scales
+    }
+
+    /// Older libraries write the zero points of symmetric weights, too.
+    private mutating func verifySymmetric(_ name: String) throws(InputError) {
+        let stored = names.stored(name + "_zero_point")
+        guard let points = checkpoint.tensors[stored] else { return }
+        unused.remove(stored)
+        // All bytes of a zero are zero, in any type.
+        guard points.bytes.allSatisfy({ $0 == 0 }) else {
+            throw InputError(
+                checkpoint.name,
+                "tensor \"\(stored)\" holds zero points that are not 0: weights that are not symmetric are not supported. "
+                    + "Use the model's unquantized weights; apus quantize makes int8 of them")
+        }
     }
 
     private mutating func take(_ name: String, _ extents: [Extent]) throws(InputError) -> StoredTensor {
+        let needed = extents.map(\.value)
+        return try take(name, needed) { shape in
+            shape == needed
+                ? nil : "config.json (\(extents.map(\.setting).joined(separator: ", "))) needs \(needed)"
+        }
+    }
+
+    /// - Parameters:
+    ///   - shape: of weights that no file has.
+    ///   - problem: what is wrong with a shape.
+    private mutating func take(
+        _ name: String, _ shape: [Int], problem: ([Int]) -> String?
+    ) throws(InputError) -> StoredTensor {
         let stored = names.stored(name)
-        guard let tensor = try checkpoint.tensor(stored, shape: extents.map(\.value)) else {
+        guard let tensor = try checkpoint.tensor(stored, shape: shape) else {
             let headless = config.headlessClass.map {
                 " config.json says that it is a \($0), which has no classifier: fine-tune it, or take a model that was."
             }
@@ -193,12 +265,10 @@ package struct WeightReader {
                     + (headless ?? " Check that config.json comes from the same checkpoint"))
         }
         unused.remove(stored)
-        guard tensor.shape == extents.map(\.value) else {
+        if let problem = problem(tensor.shape) {
             throw InputError(
                 checkpoint.name,
-                "tensor \"\(name)\" has shape \(tensor.shape); config.json "
-                    + "(\(extents.map(\.setting).joined(separator: ", "))) needs \(extents.map(\.value)). "
-                    + "Check that both come from the same checkpoint")
+                "tensor \"\(name)\" has shape \(tensor.shape); \(problem). Check that both come from the same checkpoint")
         }
         return try tensor.rowMajor()
     }

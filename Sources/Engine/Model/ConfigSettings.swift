@@ -4,10 +4,13 @@ package struct ConfigSettings: Sendable {
     let json: JSONValue
     /// What the names of a section's settings are behind, for messages.
     private let path: String
+    /// What messages end with: the next step.
+    private let advice: String
 
-    init(_ json: JSONValue, path: String = "") {
+    init(_ json: JSONValue, path: String = "", advice: String = "") {
         self.json = json
         self.path = path
+        self.advice = advice
     }
 
     func has(_ name: String) -> Bool { self[name] != nil }
@@ -17,9 +20,9 @@ package struct ConfigSettings: Sendable {
         return value
     }
 
-    private static func written(_ value: JSONValue) -> String { String(decoding: value.serialized(), as: UTF8.self) }
+    static func written(_ value: JSONValue) -> String { String(decoding: value.serialized(), as: UTF8.self) }
 
-    private func error(_ problem: String) -> InputError { InputError("config.json", path + problem) }
+    func error(_ problem: String) -> InputError { InputError("config.json", path + problem + advice) }
 
     func size(_ name: String, default standard: Int, maximum: Int, minimum: Int = 1) throws(InputError) -> Extent {
         guard let value = self[name] else { return Extent(standard, name) }
@@ -96,10 +99,12 @@ package struct ConfigSettings: Sendable {
     }
 
     /// The settings under `name`.
-    func section(_ name: String) throws(InputError) -> ConfigSettings? {
+    ///
+    /// - Parameter advice: what messages about them end with.
+    func section(_ name: String, advice: String? = nil) throws(InputError) -> ConfigSettings? {
         guard let value = self[name] else { return nil }
         guard value.object != nil else { throw error("\(name) must be an object, not \(Self.written(value))") }
-        return ConfigSettings(value, path: "\(path)\(name).")
+        return ConfigSettings(value, path: "\(path)\(name).", advice: advice ?? self.advice)
     }
 
     /// Refuses flags that make another model of it.

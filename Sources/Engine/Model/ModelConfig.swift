@@ -35,7 +35,7 @@ package struct ModelConfig: Sendable {
     package let labelCount: Extent
     package let scoreFunction: ScoreFunction
     package let textPreparation: TextPreparation?
-    package let isQuantized: Bool
+    package let weightFormat: WeightFormat
     /// What else an architecture has settings for.
     let settings: ConfigSettings
     /// The class that config.json names, where it is one without a classifier.
@@ -84,7 +84,7 @@ package struct ModelConfig: Sendable {
             } else {
                 nil
             }
-        isQuantized = try Self.isQuantized(json)
+        weightFormat = try WeightFormat(settings)
         let classes = json["architectures"]?.array?.compactMap(\.string) ?? []
         headlessClass = classes.first { !$0.hasSuffix("ForSequenceClassification") }
         guard maximumTokens >= 1 else {
@@ -144,18 +144,6 @@ package struct ModelConfig: Sendable {
         return (
             told, "config.json, id2label has the same name for several labels (\(names)): they are told apart by their ids"
         )
-    }
-
-    private static func isQuantized(_ json: JSONValue) throws(InputError) -> Bool {
-        guard let quantization = json["quantization_config"], !quantization.isNull else { return false }
-        let method = quantization["quant_method"]?.string ?? "without a quant_method"
-        guard method == "apus", quantization["format_version"]?.integer == 1 else {
-            throw InputError(
-                "config.json",
-                "quantization_config \(method) is not supported; supported: apus, format_version 1. "
-                    + "Use the model's unquantized weights")
-        }
-        return true
     }
 }
 

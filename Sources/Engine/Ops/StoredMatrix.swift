@@ -1,9 +1,9 @@
 import Kernels
 
-/// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16, BF16 or F64, or in I8 with one F32 scale a row.
+/// A tensor of a checkpoint as rows of numbers: [rows, columns] in F32, F16, BF16 or F64, or in I8 with scales.
 package struct StoredMatrix {
     let tensor: StoredTensor
-    /// [rows, 1], F32; for I8 only.
+    /// One a row or one for all, in F32, F16 or BF16; for I8 only.
     let scales: StoredTensor?
     let rows: Int
     let columns: Int
@@ -11,7 +11,10 @@ package struct StoredMatrix {
     init(_ tensor: StoredTensor, scales: StoredTensor? = nil, rows: Int, columns: Int) {
         precondition(tensor.bytes.count == rows * columns * tensor.type.width)
         precondition((tensor.type == .i8) == (scales != nil))
-        precondition(scales.map { $0.bytes.count == rows * MemoryLayout<Float>.size } ?? true)
+        if let scales {
+            precondition([.f32, .f16, .bf16].contains(scales.type))
+            precondition([scales.type.width, rows * scales.type.width].contains(scales.bytes.count))
+        }
         self.tensor = tensor
         self.scales = scales
         self.rows = rows
@@ -26,9 +29,9 @@ package struct StoredMatrix {
             return StoredTensor(
                 type: tensor.type, shape: shape, bytes: UnsafeRawBufferPointer(rebasing: bytes), file: tensor.file)
         }
+        let ownScales = scales.map { isScaledAsOne ? $0 : part($0, $0.type.width) }
         return StoredMatrix(
-            part(tensor, columns * tensor.type.width), scales: scales.map { part($0, $0.type.width) }, rows: range.count,
-            columns: columns)
+            part(tensor, columns * tensor.type.width), scales: ownScales, rows: range.count, columns: columns)
     }
 
     /// Row `row` in f32.
@@ -67,8 +70,18 @@ package struct StoredMatrix {
         return tensor.bytes.baseAddress!.assumingMemoryBound(to: Int8.self) + row * columns
     }
 
-    func scale(row: Int) -> Float {
-        Float(bitPattern: scales!.bytes.littleEndian(UInt32.self, at: 4 * row))
+    private var isScaledAsOne: Bool { scales.map { $0.bytes.count == $0.type.width } ?? false }
+
+    func scale(row: Int) -> Float { Self.scale(scales!, isScaledAsOne ? 0 : row) }
+
+    /// Number `index` of F32, F16 or BF16.
+    static func scale(_ scales: StoredTensor, _ index: Int) -> Float {
+        switch scales.type {
+        case .f32: Float(bitPattern: scales.bytes.littleEndian(UInt32.self, at: 4 * index))
+        case .bf16: Float(bitPattern: UInt32(scales.bytes.littleEndian(UInt16.self, at: 2 * index)) << 16)
+        case .f16: halfToFloat(scales.bytes.littleEndian(UInt16.self, at: 2 * index))
+        default: preconditionFailure("the reader of weights checks the type")
+        }
     }
 
     /// All values in f32, row by row.

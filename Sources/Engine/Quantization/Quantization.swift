@@ -3,18 +3,14 @@ import Foundation
 /// The int8 form of a model: its matrices as I8, symmetric, with one scale a row.
 ///
 /// Every matrix W [rows, columns], embeddings included, is stored as I8 with `NAME_scale`, F32 [rows, 1], beside it, so that
-/// W ≈ int8 · scale; the last projection onto the labels and all vectors stay F32. The same model gives the same bytes.
+/// W ≈ int8 · scale; the last projection onto the labels and all vectors stay F32: the format of compressed-tensors, which
+/// Transformers opens. The same model gives the same bytes.
 public struct Quantization: Sendable {
     /// The written `model.safetensors`, and the weights it was made from, in bytes.
     public let bytes: Int
     public let originalBytes: Int
     /// How many matrices became int8.
     public let matrices: Int
-
-    private static let configuration: JSONValue = [
-        "quant_method": "apus", "format_version": 1,
-        "weights": ["dtype": "int8", "symmetric": true, "granularity": "row"],
-    ]
 
     /// Writes the int8 form of `model` as the directory `output`, where nothing may be yet: whole, or not at all.
     public init(_ model: ModelDirectory, to output: String) throws(InputError) {
@@ -27,7 +23,7 @@ public struct Quantization: Sendable {
         }
         let settings = try JSONFile.read(model.path + "/config.json")
         let config = try ModelConfig(settings)
-        guard !config.isQuantized else {
+        guard case .float = config.weightFormat else {
             throw InputError(
                 model.name,
                 "is quantized already (config.json, quantization_config); a second rounding would only lose more. "
@@ -43,8 +39,7 @@ public struct Quantization: Sendable {
         let tensors = try Self.tensors(reader.parameters)
         let weights = Checkpoint.safetensors(tensors)
 
-        let members = (settings.object ?? []).filter { $0.name != "quantization_config" }
-        let newSettings = JSONValue.object(members + [.init("quantization_config", Self.configuration)])
+        let newSettings = Self.settings(settings, ignoring: reader.parameters)
         try NewDirectory.write(output) { directory throws(InputError) in
             try FileReplacement.write(weights, to: directory + "/model.safetensors")
             try FileReplacement.write(newSettings.serialized(pretty: true) + [0x0A], to: directory + "/config.json")
@@ -57,6 +52,20 @@ public struct Quantization: Sendable {
         bytes = weights.reduce(0) { $0 + $1.count }
         originalBytes = checkpoint.byteCount
         matrices = tensors.count { $0.type == .i8 }
+    }
+
+    /// config.json, which says what became of the weights.
+    private static func settings(_ settings: JSONValue, ignoring parameters: [Parameter]) -> JSONValue {
+        // Matrices that stay F32 are of layers that the groups' targets would name.
+        let ignored = parameters.filter { $0.role == .exact && $0.tensor.shape.count == 2 }
+        let layers = Set(ignored.map { String($0.name.dropLast(".weight".count)) }).sorted()
+        var members: [JSONValue.Member] = []
+        for member in settings.object ?? [] where member.name != "quantization_config" {
+            // What is not int8 is F32 now; in another type Transformers would round the scales.
+            let isType = ["dtype", "torch_dtype"].contains(member.name) && !member.value.isNull
+            members.append(isType ? .init(member.name, "float32") : member)
+        }
+        return .object(members + [.init("quantization_config", CompressedTensors.written(ignoring: layers))])
     }
 
     private static func tensors(_ parameters: [Parameter]) throws(InputError) -> [NewTensor] {
