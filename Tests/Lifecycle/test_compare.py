@@ -84,7 +84,7 @@ def test_the_figures_are_those_of_evaluate_and_of_predict(
         report = tmp_path / "evaluation.json"
         assert run_apus("evaluate", *options, "--dataset", dataset, "--report", report).returncode == 0
         evaluated = json.loads(report.read_text(encoding="utf-8"))
-        timed = {"latency_ms", "texts_per_second", "reference", "gate"}
+        timed = {"latency_ms", "texts_per_second", "reference", "gate", "slices"}
         assert {name: row[name] for name in evaluated if name not in timed} == {
             name: value for name, value in evaluated.items() if name not in timed}
         labels.append([one["label"] for one in predictions(run_apus, texts, *options)])
