@@ -71,7 +71,7 @@ test-integration: test-serving test-lifecycle test-clusters test-workflows test-
 	$(VENV)/bin/python tools/check_footprint.py --apus .build/release/apus
 
 test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, faults, pages in a browser, Prometheus
-	@$(call install,chromium chromium-driver prometheus openssl)
+	@$(call install,chromium chromium-driver prometheus openssl curl default-jre-headless)
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Integration
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Docs
 

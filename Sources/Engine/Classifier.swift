@@ -177,8 +177,12 @@ public final class Classifier: Sendable {
     public var weightsBytes: Int { model.weightsBytes }
 
     /// The ids of `text`, or of it and a second text that is judged together with it; what does not fit is cut off.
-    public func encode(_ text: String, pair: String? = nil, index: Int = 0) throws(TextError) -> Encoding {
-        try model.encode(text, pair: pair, index: index)
+    ///
+    /// - Parameter side: where it is cut; nil for the tokenizer's own.
+    public func encode(
+        _ text: String, pair: String? = nil, index: Int = 0, cutting side: TruncationSide? = nil
+    ) throws(TextError) -> Encoding {
+        try model.encode(text, pair: pair, index: index, cutting: side)
     }
 
     /// A text, or a pair of texts, as it goes through the model: as `longTexts` says, in one piece or in several windows.
@@ -193,16 +197,19 @@ public final class Classifier: Sendable {
 
     /// A text ready for the model. A pair that is too long is never read in windows: it is cut.
     ///
-    /// - Parameter longTexts: nil for the classifier's own way.
+    /// - Parameters:
+    ///   - longTexts: nil for the classifier's own way.
+    ///   - side: where a text that is cut is cut; nil for the tokenizer's own.
     public func input(
-        _ text: String, pair: String? = nil, index: Int = 0, longTexts: LongTexts? = nil
+        _ text: String, pair: String? = nil, index: Int = 0, longTexts: LongTexts? = nil,
+        cutting side: TruncationSide? = nil
     ) throws(TextError) -> TextInput {
         let longTexts = longTexts ?? self.longTexts
         if longTexts == .windows, pair == nil {
             let windows = try model.windows(text, index: index)
             return TextInput(encodings: windows.map(\.encoding), tokens: windows.map(\.tokens))
         }
-        let encoding = try encode(text, pair: pair, index: index)
+        let encoding = try encode(text, pair: pair, index: index, cutting: side)
         guard longTexts != .refuse || !encoding.isTruncated else {
             throw TextError(
                 index: index,

@@ -9,6 +9,14 @@ public enum LongTexts: String, Sendable, CaseIterable {
     case windows
 }
 
+/// Where a text that is too long is cut.
+public enum TruncationSide: String, Sendable, CaseIterable {
+    /// Its end is kept.
+    case left
+    /// Its beginning is kept.
+    case right
+}
+
 extension Prediction {
     /// The windows' of one text as one.
     init(windows: [(prediction: Prediction, tokens: Int)], prefersLast: Bool, threshold: Float) {

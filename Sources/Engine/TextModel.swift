@@ -24,8 +24,10 @@ package protocol TextModel: Sendable {
     /// Whether of equally probable labels the last is the best one, not the first.
     var prefersLast: Bool { get }
 
-    /// - Parameter pair: a second text, which is judged together with the first.
-    func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding
+    /// - Parameters:
+    ///   - pair: a second text, which is judged together with the first.
+    ///   - side: where what does not fit is cut off; nil for the tokenizer's own.
+    func encode(_ text: String, pair: String?, index: Int, cutting side: TruncationSide?) throws(TextError) -> Encoding
 
     /// The windows that a long text is read in, each with how many tokens of the text it has.
     func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)]
@@ -75,8 +77,10 @@ package struct TransformerModel: TextModel {
     package var maximumTokens: Int? { tokenizer.maximumTokens }
     package var batchTokens: Int { session.batchTokens }
 
-    package func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding {
-        let encoding = try tokenizer.encode(text, pair: pair, index: index)
+    package func encode(
+        _ text: String, pair: String?, index: Int, cutting side: TruncationSide?
+    ) throws(TextError) -> Encoding {
+        let encoding = try tokenizer.encode(text, pair: pair, index: index, cutting: side)
         guard encoding.secondStart == nil || tokenTypes != 1 else {
             throw TextError(
                 index: index, problem: "is one of a pair, whose second text has token type 1; the model has type 0 alone")

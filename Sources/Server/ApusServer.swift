@@ -15,6 +15,7 @@ public struct ApusServer: Sendable {
     let logger: Logger
     private let state = ServerState()
     private let routes: RouteTable
+    private let names: ModelNames
     private let metrics: ServerMetrics
 
     /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
@@ -49,16 +50,25 @@ public struct ApusServer: Sendable {
             classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift, state: state)
         let status = StatusRoutes(
             classifier, limits, queue: queue, drift: drift, state: state, metrics: metrics, gate: gate, selfTest: selfTest)
-        let modelName = InferenceProtocolRoutes.modelName(classifier.directory)
-        let inference = InferenceProtocolRoutes(prediction: prediction, state: state, modelName: modelName)
-        let pages = try Pages(classifier, limits: limits, modelName: modelName)
+        let names = ModelNames(classifier.directory, chosen: options.modelName)
+        let inference = InferenceProtocolRoutes(prediction: prediction, state: state, names: names)
+        let pages = try Pages(classifier, limits: limits, modelName: names.name)
         let predict = PredictRoutes(prediction: prediction).predict
+        let platforms = PlatformRoutes(
+            classifier, limits, batchTokens: batchTokens, names: names, state: state, predict: predict)
         var rows: [RouteTable.Route] = [
             .init("/predict", post: predict),
             .init("/status", get: status.status),
             .init("/metrics", access: .open, isQuiet: true, get: status.metrics),
             .init("/health/live", access: .always, isQuiet: true, get: status.live),
             .init("/health/ready", access: .always, isQuiet: true, get: status.ready),
+            .init("/health", access: .always, isQuiet: true, get: status.ready),
+            .init("/ping", access: .always, isQuiet: true, get: status.ready),
+            .init("/info", get: platforms.info),
+            .init("/invocations", post: predict),
+            .init("/v1/models", get: platforms.models),
+            .init("/v1/models/{model}:predict", post: platforms.predictByName),
+            .init("/v1/models/{model}", get: platforms.model),
             .init("/v2", get: inference.server),
             .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
             .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
@@ -71,9 +81,14 @@ public struct ApusServer: Sendable {
         for path in Pages.paths {
             rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
         }
+        if let path = options.paths.health {
+            rows.append(.init(path, access: .always, isQuiet: true, get: status.ready))
+        }
+        if let path = options.paths.predict { rows.append(.init(path, post: predict)) }
         routes = RouteTable(rows)
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
+        self.names = names
     }
 
     /// The stored report, where it tells of this model: another model's would be taken for its own.
@@ -152,7 +167,7 @@ public struct ApusServer: Sendable {
         }
         let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
         return Application(
-            responder: router().buildResponder(),
+            responder: WholeModelIDs(router().buildResponder(), names),
             server: HTTPServerBuilder { responder in
                 HTTPConnection(responder: responder, limits: limits, state: state, refused: refused, executors: executors)
             },
@@ -166,14 +181,8 @@ public struct ApusServer: Sendable {
     private func router() -> Router<ApusRequestContext> {
         let router = Router(context: ApusRequestContext.self)
         router.add(middleware: RequestRecorder(routes: routes, metrics: metrics, logger: logger))
-        if let origin = options.access.allowedOrigin {
-            router.add(
-                middleware: CORSMiddleware(
-                    allowOrigin: origin == "*" ? .all : .oneOf(origin),
-                    allowHeaders: [.accept, .authorization, .contentType, .origin, .requestID, .traceParent],
-                    allowMethods: [.get, .post, .head, .options],
-                    exposedHeaders: [HTTPField.Name.requestID, .serverTiming, .retryAfter].map(\.rawName),
-                    maxAge: .hours(1)))
+        if !options.access.allowedOrigins.isEmpty {
+            router.add(middleware: AllowedOrigins(options.access.allowedOrigins))
         }
         router.add(middleware: ErrorAnswers(routes: routes, logger: logger))
         let authentication = options.access.apiKey.map(Authentication.init)

@@ -28,8 +28,8 @@ public struct ServerAccess: Sendable {
     public var apiKey: String?
     /// Whether metrics and pages ask for the key too. Health never does.
     public var protectsEverything = false
-    /// The `Access-Control-Allow-Origin` of answers to browsers; nil for none.
-    public var allowedOrigin: String?
+    /// The origins whose pages may read answers in a browser; `*` is every one.
+    public var allowedOrigins: [String] = []
 
     public init() {}
 }
@@ -46,10 +46,23 @@ public struct DriftWindow: Sendable {
     public init() {}
 }
 
+/// Paths of a platform's own choosing, beside those that the server has.
+public struct ServerPaths: Sendable {
+    /// Answers as `GET /health`.
+    public var health: String?
+    /// Answers as `POST /predict`.
+    public var predict: String?
+
+    public init() {}
+}
+
 public struct ServerOptions: Sendable {
     public var limits = ServerLimits()
     public var access = ServerAccess()
     public var drift = DriftWindow()
+    public var paths = ServerPaths()
+    /// What the model is called in a path; nil for the last part of its id.
+    public var modelName: String?
 
     public init(limits: ServerLimits = ServerLimits()) { self.limits = limits }
 }

@@ -38,10 +38,10 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let settings = Settings()
         let host = try settings.text(host, "--host") ?? "127.0.0.1"
-        let port = try settings.value(port, "--port", 0...65535) ?? 7860
         let options = try server.options()
         let (logger, writer) = try server.logger()
         defer { writer.flush() }
+        let port = try Platform.port(port, settings) { logger.warning("\($0)") }
         OpenFiles.allow(options.limits.connections + Self.otherFiles)
         let classifier = try await model.classifier { logger.warning("\($0)") }
         if let note = InstructionSet.note { logger.warning("\(note)") }

@@ -41,8 +41,13 @@ struct ServeOptions: ParsableArguments {
     @Flag(help: "Asks for the API key on /metrics and the pages too.")
     var apiKeyEverywhere = false
 
-    @Option(help: "The origin whose pages may call this server from a browser, or *.")
-    var corsAllowOrigin: String?
+    @Option(
+        name: [.customLong("cors"), .customLong("cors-allow-origin")],
+        help: "An origin whose pages may call this server from a browser, or *; several with commas, or the option again.")
+    var cors: [String] = []
+
+    @Option(help: "What the model is called in /v1 and /v2 (default: the last part of its id).")
+    var modelName: String?
 
     @Option(help: "The most predictions that drift is computed from (default: 10000).")
     var driftWindow: Int?
@@ -94,12 +99,38 @@ struct ServeOptions: ParsableArguments {
                 "--api-key",
                 "has a line end or another character that no HTTP header can hold, or a space around it; take it out")
         }
-        options.access.allowedOrigin = try settings.text(corsAllowOrigin, "--cors-allow-origin")
+        options.access.allowedOrigins = try origins(settings)
+        options.modelName = try name(settings)
+        options.paths = try Platform.paths()
         options.access.protectsEverything = try settings.flag(apiKeyEverywhere, "--api-key-everywhere")
         if options.access.protectsEverything, options.access.apiKey == nil {
             throw InputError("--api-key-everywhere", "protects nothing without --api-key")
         }
         return options
+    }
+
+    private func origins(_ settings: Settings) throws(InputError) -> [String] {
+        let given = cors.isEmpty ? nil : cors.joined(separator: ",")
+        guard let list = try settings.text(given, "--cors") else { return [] }
+        return try list.split(separator: ",", omittingEmptySubsequences: false).map { (part) throws(InputError) in
+            let origin = part.trimmingCharacters(in: .whitespaces).lowercased()
+            // A browser sends just this; one with a path, or a slash at its end, would never be met.
+            guard origin == "*" || origin.wholeMatch(of: /[a-z][a-z0-9+.\-]*:\/\/[^\/\s]+/) != nil else {
+                throw InputError(
+                    "--cors",
+                    "\"\(part)\" is no origin; give a scheme, a host and its port where it has one, without a path: "
+                        + "https://pages.example")
+            }
+            return origin
+        }
+    }
+
+    private func name(_ settings: Settings) throws(InputError) -> String? {
+        guard let name = try settings.text(modelName, "--model-name") else { return nil }
+        guard name.wholeMatch(of: /[A-Za-z0-9._\-]{1,128}/) != nil else {
+            throw InputError("--model-name", "\"\(name)\" is no name; give letters, digits, dots, hyphens and underscores")
+        }
+        return name
     }
 
     /// The logger of a server, and what writes its lines.

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OWN = ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md"]
+OWN = ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md", "docs/serving.md"]
 # What builds and environments leave, and what is not a page of Apus but of a model or a library.
 SKIPPED = re.compile(r"(^|/)(\.(?!github)[^/]*|node_modules|Resources|Fixtures)/|\.docc/")
 PAGES = sorted(str(page.relative_to(REPOSITORY)) for page in REPOSITORY.rglob("*.md")

@@ -60,6 +60,18 @@ import Testing
         for isPretty in [false, true] { #expect(try JSONValue(parsing: value.serialized(pretty: isPretty)) == value) }
     }
 
+    @Test func `the line ends of Unicode are escaped, in strings, names and JSON as it stood, and nothing else is`() throws {
+        let ends = "a\u{85}b\u{2028}c\u{2029}"
+        let escaped = #"a\u0085b\u2028c\u2029"#
+        let value: JSONValue = .object([.init(ends, .string(ends)), .init("r", .raw(Array("[\"\(ends)\",\n1]".utf8)))])
+        let written = String(decoding: value.serialized(), as: UTF8.self)
+        #expect(written == #"{"\#(escaped)":"\#(escaped)","r":["\#(escaped)", 1]}"#)
+        #expect(try JSONValue(parsing: value.serialized())[ends]?.string == ends)
+        // The same last bytes in other characters.
+        let others = "Å\u{A8}\u{205}\u{20A8}\u{2068}\u{3028}😨😩…"
+        #expect(String(decoding: JSONValue.string(others).serialized(), as: UTF8.self) == "\"\(others)\"")
+    }
+
     @Test func `a Float is written in the fewest digits that read back the same`() {
         #expect(String(decoding: JSONValue.float(0.1).serialized(), as: UTF8.self) == "0.1")
         #expect(String(decoding: JSONValue.float(1e-7).serialized(), as: UTF8.self) == "1e-07")

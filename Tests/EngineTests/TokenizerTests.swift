@@ -142,6 +142,19 @@ import Testing
                 == "text 3 has 1000000 characters; the limit is 100000, of which the model reads 512 tokens at most")
     }
 
+    @Test func `a text that does not fit is cut at the side that is asked for`() throws {
+        let tokenizer = try TextTokenizer(try ModelDirectory.shipped())
+        let text = (0..<400).map { "word\($0)" }.joined(separator: " ")
+        let (usual, right) = (try tokenizer.encode(text), try tokenizer.encode(text, cutting: .right))
+        let left = try tokenizer.encode(text, cutting: .left)
+        #expect(usual == right && right.isTruncated)
+        #expect(left.ids.count == 512 && left.untruncatedCount == right.untruncatedCount)
+        let ends = (try tokenizer.encode("word0 word1").ids, try tokenizer.encode("word398 word399").ids)
+        #expect(right.ids.starts(with: ends.0.dropLast()) && left.ids.reversed().starts(with: ends.1.dropFirst().reversed()))
+        #expect(left.ids.first == right.ids.first && left.ids.last == right.ids.last)
+        #expect(try tokenizer.encode("short", cutting: .left) == tokenizer.encode("short"))
+    }
+
     @Test(arguments: [
         ("@somebody hi", "@user hi"), ("@ hi", "@ hi"), ("a@b", "a@b"), ("see https://x.y/z now", "see http now"),
         ("httpfoo", "http"), (" http", " http"), ("x\t@y", "x\t@y"), ("  @a  @b ", "  @user  @user "), ("", ""),

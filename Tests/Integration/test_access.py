@@ -10,8 +10,9 @@ from raw_http import Connection, request
 
 KEY = "a-key-of-one's own/+=~"
 INFER = "/v2/models/minilm-l6-tweet-sentiment/infer"
+PREDICT_V1 = "/v1/models/minilm-l6-tweet-sentiment:predict"
 TENSOR = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["I love MLOps"]}
-ALWAYS_OPEN = ["/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"]
+ALWAYS_OPEN = ["/health/live", "/health/ready", "/health", "/ping", "/v2/health/live", "/v2/health/ready"]
 OPEN = ["/metrics", "/docs", "/openapi.json", "/"]
 RIGHT = {"Authorization": f"Bearer {KEY}"}
 ORIGIN = "https://page.example"
@@ -70,12 +71,13 @@ def test_two_authorization_headers_do_not_open_by_the_second(locked):
 
 
 def test_every_way_to_the_model_is_locked(locked):
-    for path, body in (("/predict", {"text": "x"}), ("/", {"inputs": "x"}), (INFER, {"inputs": [TENSOR]})):
+    for path, body in (("/predict", {"text": "x"}), ("/", {"inputs": "x"}), (INFER, {"inputs": [TENSOR]}),
+                       ("/invocations", {"text": "x"}), (PREDICT_V1, {"instances": ["x"]})):
         answer = requests.post(locked.url + path, json=body, timeout=10)
         assert answer.status_code == 401, (path, answer.text)
         assert isinstance(answer.json()["error"], str) == path.startswith("/v2")
         assert requests.post(locked.url + path, json=body, headers=RIGHT, timeout=10).ok
-    for path in ("/status", "/v2", "/v2/models/minilm-l6-tweet-sentiment"):
+    for path in ("/status", "/info", "/v1/models", "/v2", "/v2/models/minilm-l6-tweet-sentiment"):
         assert requests.get(locked.url + path, timeout=10).status_code == 401, path
 
 
@@ -120,7 +122,7 @@ def listed(answer: requests.Response, header: str) -> set[str]:
 
 @pytest.mark.parametrize("allowed", [ORIGIN, "*"])
 def test_a_preflight_from_an_allowed_origin_allows_what_a_page_needs(module_servers, allowed):
-    server = module_servers("--cors-allow-origin", allowed)
+    server = module_servers("--cors", allowed)
     answer = preflight(server)
     assert answer.status_code in (200, 204) and answer.content == b""
     assert answer.headers["Access-Control-Allow-Origin"] in (allowed, ORIGIN)
@@ -129,7 +131,7 @@ def test_a_preflight_from_an_allowed_origin_allows_what_a_page_needs(module_serv
 
 
 def test_answers_and_errors_alike_may_be_read_by_an_allowed_origin(module_servers):
-    server = module_servers("--cors-allow-origin", ORIGIN)
+    server = module_servers("--cors", ORIGIN)
     for body, status in ((b'{"text":"x"}', 200), (b"{", 400), (b'{"text":1}', 422)):
         answer = requests.post(server.url + "/predict", data=body, timeout=10,
                                headers={"Origin": ORIGIN, "Content-Type": "application/json"})
@@ -139,7 +141,7 @@ def test_answers_and_errors_alike_may_be_read_by_an_allowed_origin(module_server
 
 
 def test_another_origin_is_not_allowed(module_servers):
-    server = module_servers("--cors-allow-origin", ORIGIN)
+    server = module_servers("--cors", ORIGIN)
     for origin in ("https://evil.example", ORIGIN + ".evil.example", "http://page.example", "null"):
         assert preflight(server, origin).headers.get("Access-Control-Allow-Origin") != origin
         answer = server.predict("x", headers={"Origin": origin})
@@ -152,7 +154,7 @@ def test_no_origin_is_allowed_unless_told(server):
 
 
 def test_a_preflight_needs_no_key_and_a_refusal_for_want_of_one_may_be_read(module_servers):
-    server = module_servers("--api-key", KEY, "--cors-allow-origin", ORIGIN)
+    server = module_servers("--api-key", KEY, "--cors", ORIGIN)
     assert preflight(server).status_code in (200, 204)
     refused = server.predict("x", headers={"Origin": ORIGIN})
     assert refused.status_code == 401 and refused.headers["Access-Control-Allow-Origin"] == ORIGIN

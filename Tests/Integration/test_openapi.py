@@ -16,6 +16,8 @@ from apus_server import Server
 DOCUMENTED = {
     ("post", "/predict"), ("post", "/"), ("get", "/status"), ("get", "/metrics"), ("get", "/health/live"),
     ("get", "/health/ready"), ("get", "/v2"), ("get", "/v2/health/live"), ("get", "/v2/health/ready"),
+    ("get", "/health"), ("get", "/ping"), ("get", "/info"), ("post", "/invocations"), ("get", "/v1/models"),
+    ("get", "/v1/models/{model}"), ("post", "/v1/models/{model}:predict"),
     ("get", "/v2/models/{model}"), ("get", "/v2/models/{model}/ready"), ("post", "/v2/models/{model}/infer"),
 }
 

@@ -24,6 +24,13 @@ PREDICT_FIELDS: dict[str, tuple[list[Any], Any]] = {
     "inputs": ([NULL, TRUE, NUMBER, FRACTION, EMPTY, LIST, OBJECT], lambda value: {"inputs": value}),
     "inputs[1]": ([NULL, TRUE, NUMBER, FRACTION, EMPTY, LIST, OBJECT, ["x", "y", "z"], ["x", 1],
                    {"text": 1}, {"text": "x", "text_pair": 1}], lambda value: {"inputs": ["x", value]}),
+    "instances": ([NULL, TRUE, NUMBER, FRACTION, EMPTY, STRING, LIST, OBJECT, {"text": "x"}],
+                  lambda value: {"instances": value}),
+    "instances[1]": ([NULL, TRUE, NUMBER, FRACTION, EMPTY, LIST, OBJECT, ["x", "y", "z"], ["x", 1], {"text": 1}],
+                     lambda value: {"instances": ["x", value]}),
+    "raw_scores": ([NUMBER, 0, STRING, "true", LIST, OBJECT], lambda value: {"text": "x", "raw_scores": value}),
+    "truncation_direction": ([TRUE, NUMBER, STRING, EMPTY, LIST, OBJECT],
+                             lambda value: {"text": "x", "truncation_direction": value}),
     "text_pair": ([TRUE, NUMBER, FRACTION, EMPTY, LIST, OBJECT], lambda value: {"text": "x", "text_pair": value}),
     "inputs[0]": ([[NULL], [TRUE], [NUMBER], [EMPTY], [LIST], [["x"]], [OBJECT]], lambda value: {"inputs": [value]}),
     "parameters": ([TRUE, NUMBER, FRACTION, STRING, LIST, ["x"]], lambda value: {"inputs": "x", "parameters": value}),
@@ -39,7 +46,7 @@ PREDICT_FIELDS: dict[str, tuple[list[Any], Any]] = {
 INFER_FIELDS: dict[str, tuple[list[Any], Any]] = {
     "inputs": ([NULL, TRUE, NUMBER, STRING, LIST, OBJECT, [NULL], [NUMBER], [STRING], [LIST], [TENSOR, TENSOR]],
                lambda value: {"inputs": value}),
-    "name": ([NULL, TRUE, NUMBER, EMPTY, "another", LIST, OBJECT], lambda value: {"inputs": [TENSOR | {"name": value}]}),
+    "name": ([NULL, TRUE, NUMBER, EMPTY, LIST, OBJECT], lambda value: {"inputs": [TENSOR | {"name": value}]}),
     "shape": ([NULL, TRUE, NUMBER, STRING, LIST, OBJECT, [0], [2], [-1], [1.5], ["1"], [NULL], [1, 2], [1, 1, 1], [2**62, 4],
                [-1, -1], [1, 0]], lambda value: {"inputs": [TENSOR | {"shape": value}]}),
     "datatype": ([NULL, TRUE, NUMBER, EMPTY, "FP32", "INT64", "bytes ", LIST, OBJECT],
@@ -145,8 +152,9 @@ def test_half_a_surrogate_pair_is_no_failure_of_the_server(server, escape):
     assert post(server, "/predict", b'{"text":"a%sb"}' % escape.encode()).status_code in (200, 400, 422)
 
 
-def test_two_of_the_three_forms_at_once_are_refused(server):
-    for body in ({"text": "x", "texts": ["y"]}, {"text": "x", "inputs": "y"}, {"texts": ["x"], "inputs": "y"}):
+def test_two_of_the_four_forms_at_once_are_refused(server):
+    for body in ({"text": "x", "instances": ["y"]}, {"instances": ["x"], "inputs": "y"},
+                 {"text": "x", "texts": ["y"]}, {"text": "x", "inputs": "y"}, {"texts": ["x"], "inputs": "y"}):
         answer = post(server, "/predict", body)
         assert answer.status_code == 422 and all(name in answer.json()["error"]["message"] for name in body)
 

@@ -10,13 +10,16 @@ import Testing
         var options = ServerOptions()
         options.access.apiKey = key
         options.access.protectsEverything = everywhere
-        options.access.allowedOrigin = origin
+        options.access.allowedOrigins = origin.map { [$0] } ?? []
         return options
     }
 
     @Test func `without the key the model's work is refused, with it done`() async throws {
         try await serve(Self.options()) { client in
-            for path in ["/predict", "/", "/v2/models/minilm-l6-tweet-sentiment/infer"] {
+            for path in [
+                "/predict", "/", "/invocations", "/v1/models/minilm-l6-tweet-sentiment:predict",
+                "/v2/models/minilm-l6-tweet-sentiment/infer",
+            ] {
                 let (status, _, headers) = try await post(client, #"{"text":"a"}"#, to: path)
                 #expect(status == 401 && headers[.wwwAuthenticate] == "Bearer")
             }
@@ -33,7 +36,7 @@ import Testing
     @Test func `health never needs the key; metrics and pages only where everything does`() async throws {
         for everywhere in [false, true] {
             try await serve(Self.options(everywhere: everywhere)) { client in
-                for path in ["/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"] {
+                for path in ["/health/live", "/health/ready", "/health", "/ping", "/v2/health/live", "/v2/health/ready"] {
                     let status = try await get(client, path).status
                     #expect(status == 200)
                 }

@@ -123,7 +123,7 @@ import Testing
         async throws
     {
         let body = #"{"text":"I love it"}"#
-        let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
         for behind in ["", String(repeating: "x", count: 1_000_000)] {
             try await converse(.init(), .send(request(body, headers: upgrade) + behind), .readToEnd) { answer in
                 #expect(answer.hasPrefix("HTTP/1.1 200 OK") && answer.contains(#""label":"positive""#), "\(answer)")
@@ -132,6 +132,22 @@ import Testing
         }
         try await converse(.init(), .send("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"), .readToEnd) { answer in
             #expect(answer.hasPrefix("HTTP/1.1 4"), "\(answer)")
+        }
+    }
+
+    @Test func `an offer of HTTP 2 is declined, and the connection goes on in this one`() async throws {
+        let offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+        let (first, second) = (request(#"{"text":"I love it"}"#, headers: offer), request(#"{"text":"I hate it"}"#))
+        let last = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        let all = first + second + first + last
+        for pieces in [[all], [first, second, first, last], all.map(String.init)] {
+            try await serve { client in
+                let steps = pieces.map { RawClient.Step.send($0) } + [.readToEnd]
+                let answer = try await run(try #require(client.port), steps)
+                #expect(answers(in: answer) == 4, "\(answer)")
+                #expect(answer.components(separatedBy: #""label":"positive""#).count == 3)
+                #expect(answer.lowercased().components(separatedBy: "connection: close").count == 2)
+            }
         }
     }
 

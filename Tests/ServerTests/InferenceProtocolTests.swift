@@ -84,7 +84,8 @@ import Testing
     @Test(arguments: [
         ("[]", 422, "the body is an array"), ("{}", 422, "\"inputs\" is not an array"),
         (#"{"inputs":[]}"#, 422, "has 0 inputs"),
-        (#"{"inputs":[{"name":"x"}]}"#, 422, "inputs[0].name"),
+        (#"{"inputs":[{"name":""}]}"#, 422, "inputs[0].name"),
+        (#"{"inputs":[{"name":"x"}]}"#, 422, "inputs[0].datatype"),
         (#"{"inputs":[{"name":"text","datatype":"FP32"}]}"#, 422, "datatype"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[2,2],"data":[]}]}"#, 422, "shape"),
         (#"{"inputs":[{"name":"text","datatype":"BYTES","shape":[-1],"data":[]}]}"#, 422, "shape"),

@@ -67,6 +67,10 @@ import Testing
         (#"{"inputs":"a","parameters":{"top_k":0}}"#, 422, "invalid_request", "parameters.top_k"),
         (#"{"inputs":"a","parameters":{"function_to_apply":"max"}}"#, 422, "invalid_request", "softmax, sigmoid, none"),
         (#"{"text":"a","truncate":1}"#, 422, "invalid_request", "field \"truncate\" is a number"),
+        (#"{"instances":[{}]}"#, 422, "invalid_request", "field \"instances[0]\" has no \"text\""),
+        (#"{"text":"a","truncation_side":"up"}"#, 422, "invalid_request", "field \"truncation_side\" must be"),
+        (#"{"text":"a","parameters":{"max_length":9}}"#, 422, "invalid_request", "field \"parameters.max_length\" is not"),
+        (#"{"text":"a","top_k":1}"#, 422, "invalid_request", "field \"top_k\" belongs to \"inputs\""),
     ])
     func `a request that is wrong is told what is wrong`(_ body: String, _ code: Int, _ type: String, _ expected: String)
         async throws

@@ -151,6 +151,13 @@ def test_a_ready_server_is_healthy(run_script, server):
     assert (result.returncode, result.stdout) == (0, "/health/ready: 200\n"), result.everything
 
 
+def test_the_port_is_the_one_that_the_server_takes(run_script, server):
+    for variables in ({"AIP_HTTP_PORT": server.port}, {"APUS_PORT": server.port, "AIP_HTTP_PORT": 1},
+                      {"APUS_PORT": "tcp://10.0.0.1:7860", "AIP_HTTP_PORT": server.port}):
+        result = run_script("healthcheck.sh", env=variables)
+        assert (result.returncode, result.stdout) == (0, "/health/ready: 200\n"), result.everything
+
+
 def test_a_port_where_nobody_listens_is_not_healthy(run_script):
     result = run_script("healthcheck.sh", free_port())
     assert result.returncode == 1 and "nothing listens" in result.stdout, result.everything

@@ -2,9 +2,11 @@
 # The container's HEALTHCHECK: exit status 0 where the server beside it is ready, 1 where not. Bash alone asks, so that the
 # image needs no HTTP client.
 #
-#     deploy/scripts/healthcheck.sh [PORT]    (default: $APUS_PORT, else 7860)
+#     deploy/scripts/healthcheck.sh [PORT]    (default: as the server itself: $APUS_PORT, $AIP_HTTP_PORT, 7860)
 set -u
-port=${1:-${APUS_PORT:-7860}}
+port=${1:-${APUS_PORT:-}}
+# A Service named apus makes Kubernetes set APUS_PORT to a URL.
+case $port in "" | *://*) port=${AIP_HTTP_PORT:-7860} ;; esac
 read_seconds=3
 
 # In a group, since what exec itself complains of would not be caught.

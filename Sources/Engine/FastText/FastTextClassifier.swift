@@ -45,7 +45,10 @@ package final class FastTextClassifier: TextModel {
     /// As its library's `predict` does; one-vs-all takes its probabilities from a table, so that equal ones are not rare.
     package let prefersLast = true
 
-    package func encode(_ text: String, pair: String?, index: Int) throws(TextError) -> Encoding {
+    /// It reads a text of any length: nothing is ever cut.
+    package func encode(
+        _ text: String, pair: String?, index: Int, cutting side: TruncationSide?
+    ) throws(TextError) -> Encoding {
         guard pair == nil else {
             throw TextError(index: index, problem: "is one of a pair; a fastText model takes one text")
         }
@@ -62,7 +65,7 @@ package final class FastTextClassifier: TextModel {
 
     /// One: it reads a text of any length.
     package func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)] {
-        let encoding = try encode(text, pair: nil, index: index)
+        let encoding = try encode(text, pair: nil, index: index, cutting: nil)
         return [(encoding, max(1, encoding.ids.count))]
     }
 

@@ -1,5 +1,6 @@
 extension JSONValue {
-    /// The document as UTF-8: on one line, or indented by two spaces.
+    /// The document as UTF-8: on one line, or indented by two spaces. One line is one for everybody: the three line ends of
+    /// Unicode that JSON lets stand in a string, and at which Python's `str.splitlines` cuts, are escaped.
     public func serialized(pretty: Bool = false) -> [UInt8] {
         var output: [UInt8] = []
         write(to: &output, indentation: pretty ? 0 : nil)
@@ -14,7 +15,7 @@ extension JSONValue {
         case .number(let value): output.append(contentsOf: (value.isFinite ? "\(value)" : "null").utf8)
         case .float(let value): output.append(contentsOf: (value.isFinite ? "\(value)" : "null").utf8)
         case .string(let value): Self.write(value, to: &output)
-        case .raw(let bytes): output.append(contentsOf: bytes)
+        case .raw(let bytes): Self.writeRaw(bytes, to: &output)
         case .array(let elements):
             // Arrays of scalars stay on one line: a confusion matrix's rows, a list of labels.
             let nested = elements.contains { [.array, .object].contains($0.shape) }
@@ -69,9 +70,36 @@ extension JSONValue {
             case 0x0D: output += Array("\\r".utf8)
             case 0x09: output += Array("\\t".utf8)
             case 0..<0x20: output += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: output.append(byte)
+            default:
+                output.append(byte)
+                if lineEndsEnd(byte) { escapeLineEnd(&output) }
             }
         }
         output.append(UInt8(ascii: "\""))
+    }
+
+    /// JSON as it stood: line ends between its values become spaces, those in its strings are escaped.
+    private static func writeRaw(_ bytes: [UInt8], to output: inout [UInt8]) {
+        for byte in bytes {
+            output.append(byte == 0x0A || byte == 0x0D ? 0x20 : byte)
+            if lineEndsEnd(byte) { escapeLineEnd(&output) }
+        }
+    }
+
+    /// U+0085, U+2028 and U+2029: in UTF-8, and as JSON may have them too.
+    private static let lineEnds: [(bytes: [UInt8], escape: [UInt8])] = [
+        ([0xC2, 0x85], Array("\\u0085".utf8)), ([0xE2, 0x80, 0xA8], Array("\\u2028".utf8)),
+        ([0xE2, 0x80, 0xA9], Array("\\u2029".utf8)),
+    ]
+
+    private static func lineEndsEnd(_ byte: UInt8) -> Bool { byte == 0x85 || byte == 0xA8 || byte == 0xA9 }
+
+    /// Escapes a line end that `output` ends with.
+    private static func escapeLineEnd(_ output: inout [UInt8]) {
+        for (bytes, escape) in lineEnds where output.suffix(bytes.count).elementsEqual(bytes) {
+            output.removeLast(bytes.count)
+            output += escape
+            return
+        }
     }
 }

@@ -80,10 +80,14 @@ public struct TextTokenizer: Sendable {
     }
 
     /// The ids of `text`, or of the pair of `text` and `pair`: prepared, with special tokens, what does not fit cut off.
-    public func encode(_ text: String, pair: String? = nil, index: Int = 0) throws(TextError) -> Encoding {
+    ///
+    /// - Parameter side: where it is cut; nil for the tokenizer's own.
+    public func encode(
+        _ text: String, pair: String? = nil, index: Int = 0, cutting side: TruncationSide? = nil
+    ) throws(TextError) -> Encoding {
         try Self.check(text, index: index, maximumTokens: maximumTokens)
         if let pair { try Self.check(pair, index: index, maximumTokens: maximumTokens) }
-        return encodeUnchecked(Array(text.utf8), pair: pair.map { Array($0.utf8) })
+        return encodeUnchecked(Array(text.utf8), pair: pair.map { Array($0.utf8) }, cutting: side)
     }
 
     /// Refuses what no model takes: an empty text, or one of a book's length.
@@ -99,13 +103,14 @@ public struct TextTokenizer: Sendable {
     }
 
     /// As `encode`, for any valid UTF-8: empty, or however long.
-    package func encodeUnchecked(_ text: [UInt8], pair: [UInt8]? = nil) -> Encoding {
+    package func encodeUnchecked(_ text: [UInt8], pair: [UInt8]? = nil, cutting side: TruncationSide? = nil) -> Encoding {
         let first = tokenIDs(of: preparation.prepare(text))
         let second = pair.map { tokenIDs(of: preparation.prepare($0)) }
         let special = postProcessor.added(isPair: pair != nil)
         let (firstCount, secondCount) = lengths(
             first.count, second?.count, within: max(maximumTokens - special, 0))
-        func cut(_ ids: [Int], _ count: Int) -> ArraySlice<Int> { truncatesLeft ? ids.suffix(count) : ids.prefix(count) }
+        let cutsLeft = side.map { $0 == .left } ?? truncatesLeft
+        func cut(_ ids: [Int], _ count: Int) -> ArraySlice<Int> { cutsLeft ? ids.suffix(count) : ids.prefix(count) }
         let (ids, secondStart) = postProcessor.apply(cut(first, firstCount), second.map { cut($0, secondCount) })
         return Encoding(
             ids: ids, untruncatedCount: first.count + (second?.count ?? 0) + special,

@@ -55,6 +55,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var invites = false
     /// Nothing that follows this request is HTTP/1.1: the parser reads no further, and so must the socket.
     private var isUpgrade = false
+    /// This request offers HTTP/2, which is declined by an answer in HTTP/1.1; what follows is HTTP/1.1 again.
+    private var offersHTTP2 = false
+    private var parser: ByteToMessageHandler<HTTPRequestDecoder>
     /// Interim answers are understood, and connections kept open without asking.
     private var isHTTP11 = true
     /// The connection ends after so many answers.
@@ -72,7 +75,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
     /// Told of every error that is answered here, with the answer's id.
     typealias Refusal = @Sendable (_ error: RequestError, _ identifier: String) -> Void
 
-    init(limits: ServerLimits, state: ServerState, refused: @escaping Refusal) {
+    /// - Parameter parser: the connection's, before this handler.
+    init(
+        _ parser: ByteToMessageHandler<HTTPRequestDecoder>, limits: ServerLimits, state: ServerState,
+        refused: @escaping Refusal
+    ) {
+        self.parser = parser
         self.limits = limits
         self.state = state
         self.refused = refused
@@ -103,7 +111,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
             hasPartialHead = false
             if head.method == .HEAD { headRequests.insert(begun) }
             isHTTP11 = head.version == .http1_1
-            isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+            offersHTTP2 = Self.offersHTTP2(head)
+            isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade") && !offersHTTP2
             if !head.isKeepAlive || isUpgrade || state.isStopping { lastAnswer = min(lastAnswer, begun) }
             invites = wantsInvitation(head)
             inviteWhenFree(context)
@@ -117,6 +126,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
             invites = false
             // Where the parser has stopped, what comes would only pile up.
             if isUpgrade { try? context.channel.syncOptions?.setOption(.autoRead, value: false) }
+            if offersHTTP2 { renewParser(context) }
             update(context)
             context.fireChannelRead(wrapInboundOut(.end(trailers.map { HTTPFields($0, splitCookie: false) })))
         }
@@ -139,6 +149,39 @@ final class ConnectionGuard: ChannelDuplexHandler {
         }
         fail(RequestError(.badRequest, "bad_request", "the request is not well-formed HTTP/1.1: \(problem)"), context)
         return nil
+    }
+
+    /// Whether HTTP/2 is offered just as curl and Java's client do it (RFC 7540, 3.2). The parser stops behind such a request, and
+    /// a new one may take its place: it stops behind none but these, so no other form is taken for one.
+    private static func offersHTTP2(_ head: HTTPRequestHead) -> Bool {
+        let connection = head.headers["connection"]
+        guard head.version == .http1_1, head.method != .CONNECT, connection.count == 1,
+            head.headers["upgrade"].map({ $0.lowercased() }) == ["h2c"]
+        else { return false }
+        let options = connection[0].split(separator: ",", omittingEmptySubsequences: false)
+            .map { $0.drop { $0 == " " }.lowercased() }
+        let known: Set = ["upgrade", "http2-settings", "keep-alive"]
+        return options.contains("upgrade") && known.isSuperset(of: options)
+    }
+
+    /// Puts a new parser behind the one that has stopped, which leaves, and leaves to it what came behind the offer.
+    private func renewParser(_ context: ChannelHandlerContext) {
+        offersHTTP2 = false
+        let pipeline = context.pipeline.syncOperations
+        let (stopped, new) = (parser, HTTPConnection.parser())
+        do {
+            try pipeline.addHandler(new, position: .after(stopped))
+        } catch {
+            return context.close(promise: nil)
+        }
+        parser = new
+        pipeline.removeHandler(stopped).assumeIsolated().whenComplete { [self] _ in
+            // What was left was read long ago, but nobody has told the next handler that it is all for now.
+            guard readParts else { return }
+            readParts = false
+            update(context)
+            context.fireChannelReadComplete()
+        }
     }
 
     /// `Expect: 100-continue`: a client that asks whether its body is welcome is told so, unless it is too large.

@@ -16,19 +16,24 @@ struct HTTPConnection: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            var header = NIOHTTPDecoderLimitConfiguration()
-            header.maxHeaderFieldSize = 16 << 10
-            header.maxHeaderListSize = 64 << 10
-            header.maxHeaderFieldCount = 200
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.configureHTTPServerPipeline(
-                withPipeliningAssistance: false,  // one request at a time is read from the channel below
-                withErrorHandling: false, withOutboundHeaderValidation: false, withEncoderConfiguration: .init(),
-                withDecoderLimitConfiguration: header)
-            try pipeline.addHandler(ConnectionGuard(limits: limits, state: state, refused: refused))
+            // One request at a time is read from the channel below: pipelining needs no handler of its own.
+            let parser = Self.parser()
+            try pipeline.addHandlers([HTTPResponseEncoder(), parser])
+            try pipeline.addHandler(ConnectionGuard(parser, limits: limits, state: state, refused: refused))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }
+    }
+
+    /// Reads a connection's requests, up to one that offers another protocol; what follows that is handed on as it is.
+    static func parser() -> ByteToMessageHandler<HTTPRequestDecoder> {
+        var header = NIOHTTPDecoderLimitConfiguration()
+        header.maxHeaderFieldSize = 16 << 10
+        header.maxHeaderListSize = 64 << 10
+        header.maxHeaderFieldCount = 200
+        return ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: header))
     }
 
     func handle(value: Value, logger: Logger) async {

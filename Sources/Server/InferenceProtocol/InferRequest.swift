@@ -19,6 +19,7 @@ struct InferRequest: TextPrediction.Body {
     let outputs: [(output: Output, isBinary: Bool)]
     let pairs: [String?] = []
     var longTexts: LongTexts? { nil }
+    var truncationSide: TruncationSide? { nil }
 
     func field(_ index: Int) -> String { "inputs[0].data[\(index)]" }
 
@@ -44,14 +45,18 @@ struct InferRequest: TextPrediction.Body {
         _ inputs: JSONValue?, _ binary: ArraySlice<UInt8>, limits: ServerLimits
     ) throws(RequestError) -> [String] {
         guard let inputs = inputs?.array else {
-            throw .invalid("field \"inputs\" is not an array; give one input named \"text\"")
+            throw .invalid("field \"inputs\" is not an array; give one input with the texts")
         }
         guard inputs.count == 1 else {
-            throw .invalid("field \"inputs\" has \(inputs.count) inputs; give one, named \"text\"")
+            throw .invalid("field \"inputs\" has \(inputs.count) inputs; give one, with the texts")
         }
         let input = inputs[0]
-        for (field, needed) in [("name", "text"), ("datatype", "BYTES")] where input[field]?.string != needed {
-            throw .invalid("field \"inputs[0].\(field)\" is \(found(input[field])); it must be \"\(needed)\"")
+        // There is one input: what it is called does not matter, and clients call it "text", "input-0", "TEXT".
+        guard let name = input["name"]?.string, !name.isEmpty else {
+            throw .invalid("field \"inputs[0].name\" is \(found(input["name"])); it must be a name, like \"text\"")
+        }
+        guard input["datatype"]?.string == "BYTES" else {
+            throw .invalid("field \"inputs[0].datatype\" is \(found(input["datatype"])); it must be \"BYTES\"")
         }
         let shape = input["shape"]?.array ?? []
         guard 1...2 ~= shape.count, let count = shape[0].integer, count >= 1, shape.count == 1 || shape[1].integer == 1

@@ -1,5 +1,4 @@
 import Engine
-import Foundation
 import Hummingbird
 
 /// `/v2/…`: the Open Inference Protocol, version 2, for one model.
@@ -8,17 +7,7 @@ struct InferenceProtocolRoutes: Sendable {
 
     let prediction: TextPrediction
     let state: ServerState
-    let modelName: String
-
-    /// What a model is called in a path: the last component of its name, with a hyphen for what a URL would not hold as it is.
-    static func modelName(_ directory: ModelDirectory) -> String {
-        let name = URL(fileURLWithPath: directory.name).standardizedFileURL.lastPathComponent
-        let plain = name.unicodeScalars.map { scalar in
-            scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains(scalar))
-                ? scalar : "-"
-        }
-        return plain.isEmpty ? "model" : String(String.UnicodeScalarView(plain))
-    }
+    let names: ModelNames
 
     func server(_ request: Request, _ context: ApusRequestContext) -> Response {
         .json(["name": "apus", "version": .string(apusVersion), "extensions": ["binary_tensor_data"]])
@@ -38,7 +27,7 @@ struct InferenceProtocolRoutes: Sendable {
         }
         let labels = prediction.classifier.labels.count
         return .json([
-            "name": .string(modelName), "versions": [.string(Self.version)], "platform": "apus",
+            "name": .string(names.name), "versions": [.string(Self.version)], "platform": "apus",
             "inputs": [tensor("text", "BYTES", [-1])],
             "outputs": [
                 tensor("label", "BYTES", [-1]), tensor("score", "FP32", [-1]),
@@ -50,7 +39,7 @@ struct InferenceProtocolRoutes: Sendable {
     func modelReady(_ request: Request, _ context: ApusRequestContext) throws -> Response {
         try checkModel(context)
         try state.refuseWhenStopping()
-        return .json(["name": .string(modelName), "ready": true])
+        return .json(["name": .string(names.name), "ready": true])
     }
 
     func infer(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
@@ -73,15 +62,11 @@ struct InferenceProtocolRoutes: Sendable {
         let (body, predictions) = try await prediction.predict(request, context) { [headerLength] bytes in
             try InferRequest(body: bytes, headerLength: headerLength, limits: limits)
         }
-        return InferResponse(body, predictions, modelName: modelName, version: Self.version).response
+        return InferResponse(body, predictions, modelName: names.name, version: Self.version).response
     }
 
     private func checkModel(_ context: ApusRequestContext) throws(RequestError) {
-        let asked = context.parameters.get("model")?.removingPercentEncoding
-        guard asked == modelName else {
-            throw RequestError(
-                .notFound, "not_found", "there is no model \"\(asked ?? "")\"; this server has \"\(modelName)\"")
-        }
+        try names.check(context)
         if let version = context.parameters.get("version"), version != Self.version {
             throw RequestError(
                 .notFound, "not_found", "there is no version \"\(version)\"; this server has \"\(Self.version)\"")

@@ -71,12 +71,6 @@ struct Pages: Sendable {
             ("version", .string(apusVersion)), ("max_characters", .integer(TextTokenizer.maximumCharacters)),
             ("max_client_batch", .integer(limits.clientBatch)), ("label_count", .integer(classifier.labels.count)),
             ("labels", .array(classifier.labels.map(JSONValue.string))),
-            (
-                "score",
-                classifier.kind == .numbers
-                    ? ["type": "number", "description": "The model's answer, as it is."]
-                    : ["type": "number", "minimum": 0, "maximum": 1]
-            ),
         ]
         return values.reduce(document) { text, value in
             text.replacing("\"@\(value.0)@\"", with: String(decoding: value.1.serialized(), as: UTF8.self))

@@ -1,6 +1,6 @@
 import Engine
 
-/// A body of `POST /predict`, in one of its three forms.
+/// A body of `POST /predict`, in one of its four forms.
 struct PredictRequest: TextPrediction.Body, Equatable {
     enum Form: Sendable, Equatable {
         /// `{"text": "…"}`, answered by one object.
@@ -12,27 +12,25 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         case input(isNested: Bool)
         /// `{"inputs": ["…", …]}` or `{"inputs": [["…"], …]}`, answered by such an array a text.
         case inputs
+        /// `{"instances": […]}`, as KServe v1 and Vertex AI have it, answered by `{"predictions": […]}`.
+        case instances
     }
-
-    enum Function: String, Sendable, CaseIterable { case softmax, sigmoid, none }
 
     let form: Form
     let texts: [String]
     private(set) var pairs: [String?] = []
-    /// What becomes of a text that is too long: `"truncate"`; nil where the client does not say.
-    var longTexts: LongTexts?
-    /// `inputs` only: the best so many labels; nil for all.
-    var topK: Int?
-    /// `inputs` only: what is applied to the logits; nil for what the model's own scores are.
-    var function: Function?
+    let options: PredictOptions
+
+    var longTexts: LongTexts? { options.longTexts }
+    var truncationSide: TruncationSide? { options.truncationSide }
 
     init(body: [UInt8], limits: ServerLimits) throws(RequestError) {
-        let json = try JSONValue(body: body, needs: "\"text\", \"texts\" or \"inputs\"")
-        let given = ["text", "texts", "inputs"].filter { json[$0] != nil }
+        let json = try JSONValue(body: body, needs: "\"text\", \"texts\", \"inputs\" or \"instances\"")
+        let given = ["text", "texts", "inputs", "instances"].filter { json[$0] != nil }
         guard given.count == 1 else {
             throw .invalid(
                 given.isEmpty
-                    ? "the body has none of the fields \"text\", \"texts\" and \"inputs\"; give one"
+                    ? "the body has none of the fields \"text\", \"texts\", \"inputs\" and \"instances\"; give one"
                     : "the body has the fields \(given.joined(separator: " and ")); give one of them")
         }
         let value = json[given[0]] ?? .null
@@ -44,6 +42,9 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         case "texts":
             form = .texts
             texts = try Self.texts(value, "texts", limits: limits).texts
+        case "instances":
+            form = .instances
+            (texts, pairs) = try Self.texts(value, "instances", limits: limits, element: Self.element)
         default:
             if value.string != nil || value.object != nil {
                 form = .input(isNested: json["parameters"]?.object != nil)
@@ -51,40 +52,10 @@ struct PredictRequest: TextPrediction.Body, Equatable {
                 (texts, pairs) = ([text], [pair])
             } else {
                 form = .inputs
-                (texts, pairs) = try Self.texts(value, "inputs", limits: limits) { (value, field) throws(RequestError) in
-                    try Self.element(value, field)
-                }
+                (texts, pairs) = try Self.texts(value, "inputs", limits: limits, element: Self.element)
             }
-            try readParameters(json["parameters"])
         }
-        try readTruncate(json["truncate"], "truncate")
-    }
-
-    private mutating func readTruncate(_ value: JSONValue?, _ field: String) throws(RequestError) {
-        guard let value, !value.isNull else { return }
-        longTexts = try value.boolean(field) ? .truncate : .refuse
-    }
-
-    private mutating func readParameters(_ parameters: JSONValue?) throws(RequestError) {
-        guard let parameters, !parameters.isNull else { return }
-        guard parameters.object != nil else {
-            throw .invalid("field \"parameters\" is \(parameters.kind); it must be an object")
-        }
-        if let value = parameters["top_k"], !value.isNull {
-            guard let topK = value.integer, topK >= 1 else {
-                throw .invalid("field \"parameters.top_k\" must be a whole number from 1 on")
-            }
-            self.topK = topK
-        }
-        if let value = parameters["function_to_apply"], !value.isNull {
-            guard let function = value.string.flatMap(Function.init) else {
-                let known = Function.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .invalid("field \"parameters.function_to_apply\" must be one of \(known)")
-            }
-            self.function = function
-        }
-        // Clients of both spellings are about.
-        for name in ["truncation", "truncate"] { try readTruncate(parameters[name], "parameters.\(name)") }
+        options = try PredictOptions(json, ranks: given[0] == "inputs")
     }
 
     private static func text(_ value: JSONValue, _ field: String) throws(RequestError) -> String {
@@ -100,7 +71,12 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         }
     ) throws(RequestError) -> (texts: [String], pairs: [String?]) {
         guard let values = value.array else {
-            let allowed = field == "inputs" ? "a string, an array of strings or of pairs" : "an array of strings"
+            let allowed =
+                switch field {
+                case "inputs": "a string, an array of strings or of pairs"
+                case "instances": "an array of strings or of objects with \"text\""
+                default: "an array of strings"
+                }
             throw .invalid("field \"\(field)\" is \(value.kind); it must be \(allowed)")
         }
         guard !values.isEmpty else { throw .invalid("field \"\(field)\" is empty; give one or more texts") }
@@ -119,7 +95,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         return (texts, pairs)
     }
 
-    /// One of `inputs`: a text; `["text"]` or `["text", "pair"]`, as text-embeddings-inference has them in a batch; or
+    /// One of `inputs` or `instances`: a text; `["text"]` or `["text", "pair"]`, as text-embeddings-inference has them in a batch; or
     /// `{"text", "text_pair"}`, as Transformers' pipeline has it.
     private static func element(_ value: JSONValue, _ field: String) throws(RequestError) -> (String, String?) {
         if let parts = value.array {
@@ -145,6 +121,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
         case .texts: "texts[\(index)]"
         case .input: "inputs"
         case .inputs: "inputs[\(index)]"
+        case .instances: "instances[\(index)]"
         }
     }
 }

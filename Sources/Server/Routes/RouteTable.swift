@@ -15,7 +15,7 @@ struct RouteTable: Sendable {
     }
 
     struct Route: Sendable {
-        /// As Hummingbird writes it; `{name}` stands for any one component.
+        /// As Hummingbird writes it; `{name}` stands for any one component, `{name}:end` for one with that end.
         let pattern: String
         /// Left out of the log at its usual level: asked for every few seconds by machines.
         let isQuiet: Bool
@@ -34,6 +34,14 @@ struct RouteTable: Sendable {
             handlers = rows.compactMap { method, access, handler in handler.map { (method, access, $0) } }
         }
 
+        /// A path with the methods of two rows; where both have one, it is the first's.
+        fileprivate init(_ first: Route, _ second: Route) {
+            pattern = first.pattern
+            isQuiet = first.isQuiet
+            let methods = first.methods
+            handlers = first.handlers + second.handlers.filter { !methods.contains($0.method.rawValue) }
+        }
+
         var methods: [String] { handlers.map(\.method.rawValue) }
     }
 
@@ -41,21 +49,29 @@ struct RouteTable: Sendable {
     /// Every method of any route.
     let methods: Set<HTTPRequest.Method>
     private let exact: [String: Route]
-    private let patterns: [(components: [Substring], route: Route)]
+    private let patterns: [(path: RouterPath, route: Route)]
 
-    init(_ routes: [Route]) {
+    init(_ rows: [Route]) {
+        var routes: [Route] = []
+        for row in rows {
+            if let index = routes.firstIndex(where: { $0.pattern == row.pattern }) {
+                routes[index] = Route(routes[index], row)
+            } else {
+                routes.append(row)
+            }
+        }
         self.routes = routes
         methods = Set(routes.flatMap { $0.handlers.map(\.method) })
         exact = Dictionary(routes.map { ($0.pattern, $0) }) { first, _ in first }
-        patterns = routes.map { ($0.pattern.split(separator: "/"), $0) }
+        patterns = routes.map { (RouterPath($0.pattern), $0) }
     }
 
     /// The route that the router took, or would have taken with another method; nil where there is nothing.
     func route(of request: Request, _ context: ApusRequestContext) -> Route? {
         if let pattern = context.endpointPath, let route = exact[pattern] { return route }
         let components = request.uri.path.split(separator: "/")
-        return patterns.first { pattern, _ in
-            pattern.count == components.count && zip(pattern, components).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
+        return patterns.first { path, _ in
+            path.count == components.count && zip(path, components).allSatisfy { $0 ~= $1 }
         }?.route
     }
 }

@@ -18,6 +18,8 @@ struct TextPrediction: Sendable {
         var pairs: [String?] { get }
         /// nil for the server's own way.
         var longTexts: LongTexts? { get }
+        /// nil for the tokenizer's own.
+        var truncationSide: TruncationSide? { get }
         /// The field that text `index` came from, for messages.
         func field(_ index: Int) -> String
     }
@@ -119,7 +121,11 @@ struct TextPrediction: Sendable {
     private func input(_ index: Int, _ body: some Body) throws(RequestError) -> Classifier.TextInput {
         let pair = body.pairs.indices.contains(index) ? body.pairs[index] : nil
         do {
-            return try classifier.input(body.texts[index], pair: pair, index: index, longTexts: body.longTexts)
+            // Who says where to cut wants no windows.
+            let isCut = body.longTexts == nil && body.truncationSide != nil && classifier.longTexts == .windows
+            return try classifier.input(
+                body.texts[index], pair: pair, index: index, longTexts: isCut ? .truncate : body.longTexts,
+                cutting: body.truncationSide)
         } catch {
             throw .invalid("field \"\(body.field(index))\" \(error.problem)")
         }

@@ -24,6 +24,8 @@ struct SelfTestClient {
     private let url: String
     private let classifier: Classifier
     private let options: ServerOptions
+    /// The model's, in paths.
+    private let name: String
 
     /// Asks everything and says how each answer was.
     static func checks(
@@ -47,12 +49,13 @@ struct SelfTestClient {
         self.url = url
         self.classifier = classifier
         self.options = options
+        name = ModelNames(classifier.directory, chosen: options.modelName).name
     }
 
     // MARK: - Checks
 
     private func routes() -> Checks {
-        let model = "/v2/models/\(InferenceProtocolRoutes.modelName(classifier.directory))"
+        let model = "/v2/models/\(name)"
         let pages: [(String, String)] = [
             ("/", "<!doctype html>"), ("/docs", "swagger-ui"), ("/docs/swagger-ui.css", ".swagger-ui"),
             ("/docs/swagger-ui-bundle.js", "SwaggerUIBundle"), ("/openapi.json", "\"openapi\""),
@@ -60,8 +63,10 @@ struct SelfTestClient {
         ]
         let members: [(String, [String])] = [
             ("/status", ["model", "weights_sha256", "labels", "limits", "queue"]), ("/health/live", ["status"]),
-            ("/health/ready", ["status"]), ("/v2", ["name", "version", "extensions"]), ("/v2/health/live", ["live"]),
-            ("/v2/health/ready", ["ready"]), (model, ["inputs", "outputs"]), (model + "/ready", ["ready"]),
+            ("/health/ready", ["status"]), ("/health", ["status"]), ("/ping", ["status"]), ("/info", ["model_id"]),
+            ("/v1/models", ["models"]), ("/v1/models/\(name)", ["ready"]), ("/v2", ["name", "version", "extensions"]),
+            ("/v2/health/live", ["live"]), ("/v2/health/ready", ["ready"]), (model, ["inputs", "outputs"]),
+            (model + "/ready", ["ready"]),
         ]
         return members.map { path, names in
             (
@@ -115,12 +120,19 @@ struct SelfTestClient {
                 }
             ),
             (
+                "POST /v1/models/…:predict with instances",
+                {
+                    let answer = try await ask("POST", "/v1/models/\(name):predict", ["instances": [.string(text)]])
+                    try agree(answer, answer.json["predictions"]?.array?.first?["label"], text)
+                }
+            ),
+            (
                 "POST /v2/models/…/infer",
                 {
                     let body: JSONValue = [
                         "inputs": [["name": "text", "datatype": "BYTES", "shape": [1], "data": [.string(text)]]]
                     ]
-                    let path = "/v2/models/\(InferenceProtocolRoutes.modelName(classifier.directory))/infer"
+                    let path = "/v2/models/\(name)/infer"
                     let answer = try await ask("POST", path, body)
                     try agree(answer, answer.json["outputs"]?.array?.first?["data"]?.array?.first, text)
                 }

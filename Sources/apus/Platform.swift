@@ -1,0 +1,45 @@
+import Engine
+import Foundation
+import Server
+
+/// What platforms tell a server by variables of their own.
+enum Platform {
+    private static func variable(_ name: String) -> String? {
+        ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Vertex AI's: `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`.
+    static func paths() throws(InputError) -> ServerPaths {
+        var paths = ServerPaths()
+        paths.health = try path("AIP_HEALTH_ROUTE")
+        paths.predict = try path("AIP_PREDICT_ROUTE")
+        return paths
+    }
+
+    private static func path(_ name: String) throws(InputError) -> String? {
+        guard let path = variable(name) else { return nil }
+        // What else a router knows would be a pattern, not a path.
+        guard path.wholeMatch(of: /(\/[A-Za-z0-9._~\-][A-Za-z0-9._~:\-]*)+|\//) != nil else {
+            throw InputError(name, "\"\(path)\" is no path; give one like /predict, of letters, digits and . _ ~ : -")
+        }
+        return path
+    }
+
+    /// The port: what is given, else `APUS_PORT`, else Vertex AI's `AIP_HTTP_PORT`. Kubernetes sets `APUS_PORT` to a URL where a
+    /// Service is called apus, which is no port of this server and left out, with a word to `say`.
+    static func port(_ given: Int?, _ settings: Settings, say: (String) -> Void) throws(InputError) -> Int {
+        let range = 0...65535
+        if given == nil, let url = variable("APUS_PORT"), url.wholeMatch(of: /(tcp|udp|sctp):\/\/.+/) != nil {
+            say(
+                "APUS_PORT is \(url), which Kubernetes sets for a Service named apus; it is left out. Give the port with --port, "
+                    + "or set enableServiceLinks to false")
+        } else if let port = try settings.value(given, "--port", range) {
+            return port
+        }
+        guard let text = variable("AIP_HTTP_PORT") else { return 7860 }
+        guard let port = Int(text), range.contains(port) else {
+            throw InputError("AIP_HTTP_PORT", "is \"\(text)\", not a number from 0 to 65535")
+        }
+        return port
+    }
+}
