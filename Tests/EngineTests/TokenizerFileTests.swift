@@ -200,6 +200,19 @@ import Testing
         #expect(try message(directory) == "tokenizer_config.json: \(expected)")
     }
 
+    @Test(arguments: ["g o 1 2 3", "g o", "go", "", "g o 1 2"])
+    func `a line of bpe.codes that is not two tokens and a count is named`(_ line: String) throws {
+        let directory = try TemporaryDirectory(model: "roberta-tiny")
+        try directory.write(#"{"tokenizer_class": "BertweetTokenizer"}"#, to: "tokenizer_config.json")
+        try directory.write("good 5\ngo@@ 3\n", to: "vocab.txt")
+        try directory.write("b a 1\n\(line)\n", to: "bpe.codes")
+        #expect(try message(directory) == "bpe.codes: line 2 is \"\(line)\"; it must be two tokens and their count")
+        try directory.write("b a 1\n", to: "bpe.codes")
+        try directory.write("good 5\nalone\n", to: "vocab.txt")
+        #expect(
+            try message(directory) == "vocab.txt: line 2 is \"alone\"; it must be a token, a space and its count")
+    }
+
     @Test func `an added token without an id is named`() throws {
         let directory = try TemporaryDirectory(model: "bert-tiny")
         try directory.write(#"{"a": "b"}"#, to: "added_tokens.json")

@@ -185,9 +185,7 @@ public struct TextTokenizer: Sendable {
     private func encode(_ text: inout StagedText, into ids: inout [Int]) {
         text.becomeOnePiece()
         preTokenizer?.split(&text)
-        text.bytes.withUnsafeBufferPointer { bytes in
-            for piece in text.pieces { model.encode(UnsafeBufferPointer(rebasing: bytes[piece]), into: &ids) }
-        }
+        model.encode(text, into: &ids)
     }
 
     /// All tokens as they stand in the vocabulary, by id.

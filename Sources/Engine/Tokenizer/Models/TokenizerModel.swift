@@ -3,6 +3,9 @@ protocol TokenizerModel: Sendable {
     /// Appends the ids of a piece, which is not empty.
     func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int])
 
+    /// Appends the ids of all pieces.
+    func encode(_ text: StagedText, into ids: inout [Int])
+
     func id(of token: [UInt8]) -> Int?
 
     /// All tokens with their ids.
@@ -10,6 +13,14 @@ protocol TokenizerModel: Sendable {
     /// How many tokens there are: the id of the first one that is added.
     var count: Int { get }
     var largestID: Int { get }
+}
+
+extension TokenizerModel {
+    func encode(_ text: StagedText, into ids: inout [Int]) {
+        text.bytes.withUnsafeBufferPointer { bytes in
+            for piece in text.pieces { encode(UnsafeBufferPointer(rebasing: bytes[piece]), into: &ids) }
+        }
+    }
 }
 
 /// The ids of the tokens `<0x00>` to `<0xFF>`, for what a vocabulary has no other token for.

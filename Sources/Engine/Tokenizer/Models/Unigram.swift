@@ -4,6 +4,7 @@ struct Unigram: TokenizerModel {
     private let unknownID: Int
     private let unknownScore: Double
     private let bytes: ByteFallback?
+    private let cache = PieceCache()
 
     init(_ vocabulary: UnigramVocabulary, unknownID: Int, fallsBackToBytes: Bool, file: String) throws(InputError) {
         guard 0..<vocabulary.count ~= unknownID else {
@@ -20,6 +21,8 @@ struct Unigram: TokenizerModel {
     var count: Int { vocabulary.count }
     var largestID: Int { vocabulary.count - 1 }
 
+    func encode(_ text: StagedText, into ids: inout [Int]) { cache.encode(text, by: self, into: &ids) }
+
     private struct Best {
         var score = 0.0
         var start: Int32 = -1
@@ -30,9 +33,7 @@ struct Unigram: TokenizerModel {
     func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {
         withUnsafeTemporaryAllocation(of: Best.self, capacity: piece.count + 1) { best in
             best.initialize(repeating: Best())
-            vocabulary.scores.withUnsafeBufferPointer { scores in
-                vocabulary.trie.withReader { trie in findBest(of: piece, best, scores, trie) }
-            }
+            vocabulary.trie.withReader { trie in findBest(of: piece, best, trie) }
             let first = ids.count
             var end = piece.count
             while end > 0 {
@@ -57,8 +58,7 @@ struct Unigram: TokenizerModel {
 
     /// Of each place that a way reaches the best last token.
     private func findBest(
-        of piece: UnsafeBufferPointer<UInt8>, _ best: UnsafeMutableBufferPointer<Best>,
-        _ scores: UnsafeBufferPointer<Double>, _ trie: PieceTrie.Reader
+        of piece: UnsafeBufferPointer<UInt8>, _ best: UnsafeMutableBufferPointer<Best>, _ trie: PieceTrie.Reader
     ) {
         func offer(_ id: Int, _ score: Double, from start: Int, to end: Int) {
             if best[end].start < 0 || score > best[end].score {
@@ -75,12 +75,16 @@ struct Unigram: TokenizerModel {
             var end = start
             while let found = node {
                 end += 1
+                if found.isLeaf {
+                    guard let endOfPiece = trie.end(of: found, piece, from: end) else { break }
+                    end = endOfPiece
+                }
                 let id = found.piece
                 if id >= 0 {
-                    offer(id, scores[id] + score, from: start, to: end)
+                    offer(id, found.score + score, from: start, to: end)
                     if end == next { hasScalar = true }
                 }
-                node = end < piece.count ? trie.child(found, piece[end]) : nil
+                node = found.isLeaf || end == piece.count ? nil : trie.child(found, piece[end])
             }
             if !hasScalar { offer(unknownID, unknownScore + score, from: start, to: next) }
             start = next
@@ -104,7 +108,7 @@ struct UnigramVocabulary: Sendable {
 
     init(_ pieces: UnigramPieces) {
         self.pieces = pieces
-        trie = PieceTrie(bytes: pieces.bytes, ends: pieces.ends)
+        trie = PieceTrie(bytes: pieces.bytes, ends: pieces.ends, scores: pieces.scores)
         scores = pieces.scores
         leastScore = pieces.scores.min() ?? 0
     }
@@ -131,6 +135,7 @@ struct UnigramPieces: Sendable {
     mutating func append(_ token: some Collection<UInt8>, _ score: Double) -> String? {
         guard score.isFinite else { return "the score \(score) of piece \(scores.count); a score is a finite number" }
         guard bytes.count + token.count <= PieceTrie.maximumBytes else { return "more than 16 MiB of pieces" }
+        guard scores.count < PieceTrie.maximumBytes else { return "more than \(PieceTrie.maximumBytes) pieces" }
         scores.append(score)
         bytes.append(contentsOf: token)
         ends.append(Int32(bytes.count))

@@ -4,6 +4,8 @@ struct Precompiled: Normalizer {
     private let units: [UInt32]
     /// Replacements, each ended by a NUL.
     private let replacements: [UInt8]
+    /// Of the ASCII characters, whether one by itself stays as it is.
+    private var stays: [Bool] = []
 
     /// - Parameter charsmap: the trie's size in bytes (u32), the trie, the replacements; little-endian.
     init(charsmap: [UInt8], file: String) throws(InputError) {
@@ -17,6 +19,9 @@ struct Precompiled: Normalizer {
         }
         units = (0..<size / 4).map { word(4 + 4 * $0) }
         replacements = Array(charsmap[(4 + size)...])
+        stays = (0..<0x80).map { byte in
+            [UInt8(byte)].withUnsafeBufferPointer { [self] in replacement(of: $0)?.elementsEqual($0) ?? true }
+        }
     }
 
     /// Grapheme by grapheme; one of less than 6 bytes is replaced as a whole where its beginning is in the map, a longer
@@ -24,27 +29,54 @@ struct Precompiled: Normalizer {
     func normalize(_ text: inout StagedText) {
         text.rewrite { text, output in
             output.reserveCapacity(text.count)
+            let walk = ScalarWalk(bytes: text)
+            var written = 0  // all before is
             var position = 0
             while position < text.count {
-                let isLast = position + 1 == text.count
-                if text[position] < 0x80, isLast || text[position + 1] < 0x80 {
-                    // A grapheme of its own, but for CR LF.
-                    let isLineEnd = text[position] == 0x0D && !isLast && text[position + 1] == 0x0A
-                    let end = position + (isLineEnd ? 2 : 1)
-                    appendGrapheme(UnsafeBufferPointer(rebasing: text[position..<end]), to: &output)
-                    position = end
-                } else {
-                    // A stretch that ends before an ASCII character with another one behind it, which begins a grapheme.
-                    var end = position + 1
-                    while end < text.count, text[end] >= 0x80 || end + 1 < text.count && text[end + 1] >= 0x80 { end += 1 }
-                    for grapheme in String(decoding: text[position..<end], as: UTF8.self) {
-                        var utf8 = String(grapheme)
-                        utf8.withUTF8 { appendGrapheme($0, to: &output) }
-                    }
-                    position = end
+                let byte = text[position]
+                if byte < 0x80, stays[Int(byte)], position + 1 == text.count || 0x20..<0x80 ~= text[position + 1] {
+                    position += 1
+                    continue
                 }
+                output.append(contentsOf: text[written..<position])
+                position = appendStretch(walk, from: position, to: &output)
+                written = position
+            }
+            output.append(contentsOf: text[written...])
+        }
+    }
+
+    /// Appends what stands between two places where graphemes surely end, and returns the second one.
+    private func appendStretch(_ walk: ScalarWalk, from start: Int, to output: inout [UInt8]) -> Int {
+        var end = start
+        var isOneScalar = true
+        var stoodAlone = false
+        while let (scalar, next) = walk.scalar(at: end) {
+            let standsAlone = Self.standsAlone(scalar)
+            if end > start {
+                if stoodAlone && standsAlone { break }
+                isOneScalar = false
+            }
+            stoodAlone = standsAlone
+            end = next
+        }
+        let stretch = UnsafeBufferPointer(rebasing: walk.bytes[start..<end])
+        if isOneScalar {
+            appendGrapheme(stretch, to: &output)
+        } else {
+            for grapheme in String(decoding: stretch, as: UTF8.self) {
+                var utf8 = String(grapheme)
+                utf8.withUTF8 { appendGrapheme($0, to: &output) }
             }
         }
+        return end
+    }
+
+    /// Whether between this scalar and another of its kind a grapheme ends always: a part of those that Unicode gives no part
+    /// in graphemes of several (Grapheme_Cluster_Break=Other), which are ASCII, Latin letters and general punctuation.
+    private static func standsAlone(_ scalar: UInt32) -> Bool {
+        0x20..<0x7F ~= scalar || 0xA0..<0x300 ~= scalar && scalar != 0xAD || 0x2010..<0x2028 ~= scalar
+            || 0x2030..<0x205F ~= scalar
     }
 
     private func appendGrapheme(_ grapheme: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]) {

@@ -1,34 +1,26 @@
 /// `BertPreTokenizer`: words between white space; each punctuation character alone.
 struct BertPreTokenizer: PreTokenizer {
-    func split(_ text: inout StagedText) {
-        text.split { text, piece, pieces in
+    func split(_ text: inout StagedText) { text.splitWords(where: UnicodeClass.isBertPunctuation) }
+}
+
+/// `WhitespaceSplit`: what stands between white space.
+struct WhitespaceSplit: PreTokenizer {
+    func split(_ text: inout StagedText) { text.splitWords { _ in false } }
+}
+
+extension StagedText {
+    /// Leaves what stands between white space, and apart from that each scalar that `isWord` holds of.
+    @inline(__always)
+    fileprivate mutating func splitWords(where isWord: (UInt32) -> Bool) {
+        split { text, piece, pieces in
             let walk = ScalarWalk(bytes: text)
             var start = piece.lowerBound
             var position = start
             while position < piece.upperBound, let (scalar, next) = walk.scalar(at: position) {
                 let isSpace = UnicodeClass.isWhitespace(scalar)
-                if isSpace || UnicodeClass.isBertPunctuation(scalar) {
+                if isSpace || isWord(scalar) {
                     if start < position { pieces.append(start..<position) }
                     if !isSpace { pieces.append(position..<next) }
-                    start = next
-                }
-                position = next
-            }
-            if start < piece.upperBound { pieces.append(start..<piece.upperBound) }
-        }
-    }
-}
-
-/// `WhitespaceSplit`: what stands between white space.
-struct WhitespaceSplit: PreTokenizer {
-    func split(_ text: inout StagedText) {
-        text.split { text, piece, pieces in
-            let walk = ScalarWalk(bytes: text)
-            var start = piece.lowerBound
-            var position = start
-            while position < piece.upperBound, let (scalar, next) = walk.scalar(at: position) {
-                if UnicodeClass.isWhitespace(scalar) {
-                    if start < position { pieces.append(start..<position) }
                     start = next
                 }
                 position = next

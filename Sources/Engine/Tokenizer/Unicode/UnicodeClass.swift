@@ -99,14 +99,18 @@ struct ScalarWalk {
     let bytes: UnsafeBufferPointer<UInt8>
 
     /// The scalar at `position` and where the next one begins; nil at the end.
+    @inline(__always)
     func scalar(at position: Int) -> (value: UInt32, next: Int)? {
         guard position < bytes.count else { return nil }
         let first = UInt32(bytes[position])
+        return first < 0x80 ? (first, position + 1) : longer(first, position)
+    }
+
+    private func longer(_ first: UInt32, _ position: Int) -> (value: UInt32, next: Int) {
         func tail(_ offset: Int) -> UInt32 {
             position + offset < bytes.count ? UInt32(bytes[position + offset] & 0x3F) : 0
         }
         switch first {
-        case 0..<0x80: return (first, position + 1)
         case 0..<0xE0: return ((first & 0x1F) << 6 | tail(1), min(position + 2, bytes.count))
         case 0..<0xF0: return ((first & 0x0F) << 12 | tail(1) << 6 | tail(2), min(position + 3, bytes.count))
         default:
