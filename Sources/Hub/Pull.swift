@@ -91,6 +91,14 @@ public struct Pull {
                 try symlink("../../blobs/\(file.digest)", at: link)
                 _ = lock
             }
+            // The index comes before the shards: nobody should fetch some of them in vain.
+            if ModelFiles.isIndex(file.name),
+                let missing = ModelFiles.missingShard(file.name, snapshot, Set(listing.files.map(\.name)))
+            {
+                throw .permanent(
+                    InputError(
+                        id.description, "\(file.name) names the shard \(missing), which the repository has not"))
+            }
             done += file.size
             report(.progress(done: done, total: total, before: before))
         }

@@ -275,11 +275,10 @@ FORMS: dict[str, Form] = {
     "position-ids": Form(change=position_ids),
     "no-architectures": Form(settings={"architectures": None}),
     "empty-architectures": Form(settings={"architectures": []}),
-    "another-heads-architecture": Form(settings={"architectures": ["BertForMaskedLM"]}),
     "base-architecture": Form(settings={"architectures": ["RobertaModel"]}),
 }
-# The two that name a class fit one control each.
-ONLY_OF = {"another-heads-architecture": "bert", "base-architecture": "roberta"}
+# What names a class fits one control.
+ONLY_OF = {"base-architecture": "roberta"}
 
 
 def pretraining_tensors(directory: Path, kind: type, **settings: Any) -> State:

@@ -6,6 +6,10 @@ import json
 import random
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import safetensors.torch
+from huggingface_hub import save_torch_state_dict
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = REPOSITORY / "Tests/EngineTests/Fixtures/models/roberta-tiny"
@@ -67,6 +71,18 @@ def tiny_model() -> dict[str, bytes]:
     """A RoBERTa that loads and predicts in milliseconds: f32, model.safetensors of 333 kB."""
     names = ["config.json", "merges.txt", "model.safetensors", "special_tokens_map.json", "vocab.json"]
     return {name: (TINY / name).read_bytes() for name in names}
+
+
+def sharded(kind: str) -> dict[str, bytes]:
+    """The same with its weights in two shards and their index, as huggingface_hub writes them: safetensors or bin."""
+    files = tiny_model()
+    weights = files.pop("model.safetensors")
+    state = safetensors.torch.load(weights)
+    pattern = "model{suffix}.safetensors" if kind == "safetensors" else "pytorch_model{suffix}.bin"
+    with TemporaryDirectory() as folder:
+        save_torch_state_dict(state, folder, filename_pattern=pattern, max_shard_size=len(weights) * 2 // 3,
+                              safe_serialization=kind == "safetensors")
+        return files | {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def heavy_model(megabytes: int = 6) -> dict[str, bytes]:

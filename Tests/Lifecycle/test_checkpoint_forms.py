@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformers import AutoConfig
+from transformers import (AutoConfig, AutoModelForMaskedLM, AutoModelForQuestionAnswering,
+                          AutoModelForTokenClassification)
 
 from broken_checkpoints import BROKEN, BROKEN_OF, lfs_pointer, shard
 from checkpoint_forms import FORMS, ONLY_OF, Form, edit_config, without_defaults
@@ -156,6 +157,31 @@ def test_without_model_type_the_architecture_decides(rows, control, tmp_path: Pa
     directory = copy_model(control(name), tmp_path / "model")
     edit_config(directory, model_type=...)
     assert_near(rows(directory), transformers_logits(control(name)))
+
+
+@pytest.mark.parametrize("task", ["MaskedLM", "TokenClassification", "QuestionAnswering"])
+def test_a_classifier_that_is_called_another_tasks_is_one_and_said_to_be(run_apus, control, tmp_path: Path, task: str):
+    """As with Transformers, the tensors decide."""
+    directory = copy_model(control("bert"), tmp_path / "model")
+    edit_config(directory, architectures=[f"BertFor{task}"])
+    result = run_apus("predict", "--model", directory, *F32, "--logits", "--output-format", "jsonl", *TEXTS)
+    assert result.returncode == 0
+    assert_near([json.loads(line) for line in result.stdout.splitlines()], transformers_logits(control("bert")))
+    assert result.stderr.count("\n") == 1
+    assert f"config.json says BertFor{task}, but the weights are those of BertForSequenceClassification" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "kind"), [
+    *((name, kind) for kind in (AutoModelForMaskedLM, AutoModelForTokenClassification, AutoModelForQuestionAnswering)
+      for name in ("bert", "roberta", "distilbert", "electra")),
+    ("modernbert", AutoModelForMaskedLM),  # its other heads have the classifier's tensors
+])
+def test_a_model_of_another_task_is_refused_by_its_class(run_apus, control, tmp_path: Path, name: str, kind: type):
+    """Transformers would make up a classifier's weights, and say so."""
+    directory = copy_model(control(name), tmp_path / "model")
+    model = kind.from_config(AutoConfig.from_pretrained(directory, num_labels=2))
+    model.save_pretrained(directory)
+    assert_refused_and_named(run_apus, directory, [f"config.json says that it is a {type(model).__name__}", "has no tensor"])
 
 
 # Labels

@@ -15,7 +15,7 @@ from huggingface_hub import scan_cache_dir
 import hub_faults as faults
 from cache import NEEDED, Cache
 from fake_hub import FakeHub
-from models import UNNEEDED, heavy_model, tiny_model
+from models import UNNEEDED, heavy_model, sharded, tiny_model
 from pulling import assert_holds, assert_pulled, assert_refused
 from terminal import Terminal, without_control_sequences
 
@@ -59,6 +59,52 @@ def test_safetensors_are_preferred_and_what_describes_a_model_comes_along(run_ap
     needed = {name: content for name, content in files.items()
               if name != "pytorch_model.bin" or "model.safetensors" not in files}
     assert_holds(assert_pulled(run_apus("pull", ID), cache, ID, commit), needed)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_all_shards_come_with_their_index(run_apus, hub: FakeHub, cache: Cache, tmp_path: Path, kind: str):
+    """As Transformers splits what is large; the model that they make says what the one file's does."""
+    files = sharded(kind)
+    names = [name for name in files if "-of-" in name]
+    assert len(names) == 2
+    commit = hub.add(ID, files | UNNEEDED | {f"old/{names[0]}": b"another model's"})
+    snapshot = assert_pulled(run_apus("pull", ID), cache, ID, commit)
+    assert_holds(snapshot, files)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    options = ("--precision", "f32", "--output-format", "jsonl", "--logits", "good", "bad")
+    whole, shards = run_apus("predict", "--model", tmp_path, *options), run_apus("predict", "--model", ID, *options)
+    assert shards.returncode == whole.returncode == 0 and shards.stderr == ""
+    assert shards.stdout == whole.stdout
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_one_file_is_fetched_where_shards_are_there_too(run_apus, hub: FakeHub, cache: Cache, kind: str):
+    shards = {name: content for name, content in sharded(kind).items() if name not in FILES}
+    commit = hub.add(ID, FILES | shards)
+    assert_holds(assert_pulled(run_apus("pull", ID), cache, ID, commit), FILES)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_a_shard_that_the_repository_lacks_is_named(run_apus, hub: FakeHub, cache: Cache, kind: str):
+    """Somebody's upload broke off."""
+    files = sharded(kind)
+    missing = sorted(name for name in files if "-of-" in name)[1]
+    del files[missing]
+    hub.add(ID, files)
+    for command in (("pull", ID), ("predict", "--model", ID, "good")):
+        assert_refused(run_apus(*command), missing)
+
+
+def test_a_shard_that_somebody_deleted_from_the_cache_is_fetched_again(run_apus, hub: FakeHub, cache: Cache):
+    files = sharded("safetensors")
+    commit = hub.add(ID, files)
+    snapshot = assert_pulled(run_apus("pull", ID), cache, ID, commit)
+    name = sorted(name for name in files if "-of-" in name)[1]
+    (snapshot / name).resolve().unlink()
+    hub.forget()
+    assert_holds(assert_pulled(run_apus("pull", ID), cache, ID, commit), files)
+    assert [request.file for request in hub.downloads()] == [name]
 
 
 def test_an_empty_file_is_a_file(run_apus, hub: FakeHub, cache: Cache):

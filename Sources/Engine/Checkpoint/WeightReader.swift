@@ -257,7 +257,7 @@ package struct WeightReader {
         let stored = names.stored(name)
         guard let tensor = try checkpoint.tensor(stored, shape: shape) else {
             let headless = config.headlessClass.map {
-                " config.json says that it is a \($0), which has no classifier: fine-tune it, or take a model that was."
+                " config.json says that it is a \($0), which has no classifier of texts: fine-tune it, or take a model that was."
             }
             throw InputError(
                 checkpoint.name,

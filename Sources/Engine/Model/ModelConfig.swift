@@ -66,7 +66,6 @@ package struct ModelConfig: Sendable {
         try settings.requireFalse("is_decoder", "add_cross_attention", because: "a classifier is an encoder")
         let found = try Self.labels(json)
         labels = found.labels
-        note = found.note
         labelCount = Extent(labels.count, "id2label")
         let problem = try settings.text(
             "problem_type", oneOf: ["single_label_classification", "multi_label_classification", "regression"],
@@ -87,6 +86,12 @@ package struct ModelConfig: Sendable {
         weightFormat = try WeightFormat(settings)
         let classes = json["architectures"]?.array?.compactMap(\.string) ?? []
         headlessClass = classes.first { !$0.hasSuffix("ForSequenceClassification") }
+        // Said of those that load: whatever it is called, all tensors of a classifier are there then.
+        let otherTask = headlessClass.flatMap { $0.contains("For") ? $0 : nil }.map { [architecture] in
+            "config.json says \($0), but the weights are those of \(architecture.rawValue)"
+        }
+        let notes = [found.note, otherTask].compactMap(\.self)
+        note = notes.isEmpty ? nil : notes.joined(separator: "; ")
         guard maximumTokens >= 1 else {
             throw InputError(
                 "config.json", "\(sizes.positions.setting) \(sizes.positions.value) leaves no position for a token")
