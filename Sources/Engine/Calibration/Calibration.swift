@@ -30,7 +30,7 @@ public struct Calibration: Sendable, Equatable {
     public let modelDigest: String
     let modelParts: JSONValue?
 
-    init(
+    package init(
         temperature: Double, bias: [Double]?, labels: [String], dataset: String, split: String, examples: Int,
         precision: String, model: ModelDigest
     ) {
@@ -52,7 +52,7 @@ public struct Calibration: Sendable, Equatable {
         ).map(Float.init)
     }
 
-    static func probabilities(_ logits: [Double], _ function: ModelConfig.ScoreFunction) -> [Double] {
+    package static func probabilities(_ logits: [Double], _ function: ModelConfig.ScoreFunction) -> [Double] {
         switch function {
         case .softmax:
             let largest = logits.max() ?? 0

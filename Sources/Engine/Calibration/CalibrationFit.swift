@@ -92,14 +92,20 @@ public struct CalibrationFit: Sendable {
     }
 
     /// The log loss of labelled logits, scaled by `scale` = 1/T and with biases, summed over the texts.
-    struct Loss {
+    package struct Loss {
         static let scales = 1 / Calibration.temperatures.upperBound...1 / Calibration.temperatures.lowerBound
 
         /// [texts][labels]
-        let logits: [[Double]]
+        package let logits: [[Double]]
         /// 1 for a true label, else 0.
-        let targets: [[Double]]
-        let function: ModelConfig.ScoreFunction
+        package let targets: [[Double]]
+        package let function: ModelConfig.ScoreFunction
+
+        package init(logits: [[Double]], targets: [[Double]], function: ModelConfig.ScoreFunction) {
+            self.logits = logits
+            self.targets = targets
+            self.function = function
+        }
 
         private var labelCount: Int { logits[0].count }
 
@@ -107,7 +113,7 @@ public struct CalibrationFit: Sendable {
             row.indices.map { row[$0] * scale + (bias?[$0] ?? 0) }
         }
 
-        func value(_ scale: Double, _ bias: [Double]?) -> Double {
+        package func value(_ scale: Double, _ bias: [Double]?) -> Double {
             var sum = 0.0
             for (row, target) in zip(logits, targets) {
                 let z = scaled(row, scale, bias)
@@ -137,7 +143,7 @@ public struct CalibrationFit: Sendable {
         }
 
         /// The scale where the slope is 0, by bisection down to neighbouring numbers; a bound where there is none within.
-        func bestScale() -> Double {
+        package func bestScale() -> Double {
             var (low, high) = (Self.scales.lowerBound, Self.scales.upperBound)
             if slope(low) >= 0 { return low }
             if slope(high) <= 0 { return high }
@@ -149,7 +155,7 @@ public struct CalibrationFit: Sendable {
         }
 
         /// By Newton's method with halved steps. A softmax' biases add up to 0: a constant upon all of them changes nothing.
-        func bestScaleAndBias(from start: Double) -> (scale: Double, bias: [Double]?) {
+        package func bestScaleAndBias(from start: Double) -> (scale: Double, bias: [Double]?) {
             let count = labelCount
             // Of a softmax the last bias stays 0 on the way.
             let free = function == .softmax ? count - 1 : count
