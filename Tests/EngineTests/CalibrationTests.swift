@@ -1,7 +1,6 @@
+import Engine
 import Foundation
 import Testing
-
-import Engine
 
 @Suite struct CalibrationTests {
     // MARK: - Figures
