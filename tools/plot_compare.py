@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+from plotting import draw_report
 
 MARKERS = {"f32": "o", "int8": "s"}
 
@@ -24,22 +22,12 @@ def main() -> int:
     parser.add_argument("--report", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path, help="a .png, .svg or .pdf file")
     arguments = parser.parse_args()
-    try:
-        report = json.loads(arguments.report.read_text(encoding="utf-8"))
-        figure = draw(report, report["results"])
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        print(f"plot_compare.py: {arguments.report} is no report of apus compare ({error}). Write one: "
-              "apus compare --dataset … --report FILE", file=sys.stderr)
-        return 2
-    try:
-        figure.savefig(arguments.output, dpi=150)
-    except (ValueError, OSError) as error:
-        print(f"plot_compare.py: {arguments.output} cannot be written: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return draw_report("plot_compare.py", arguments.report, arguments.output, draw, what="report of apus compare",
+                       command="apus compare --dataset … --report FILE")
 
 
-def draw(report: dict, results: list[dict]):
+def draw(report: dict):
+    results = report["results"]
     figure, axes = plt.subplots(figsize=(8, 6), layout="constrained")
     models = list(dict.fromkeys(result["model"] for result in results))
     for result in results:

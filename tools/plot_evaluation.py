@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+from plotting import draw_report
 
 # More labels than these would leave no room for numbers in the cells.
 NUMBERED_LABELS = 12
@@ -25,18 +23,8 @@ def main() -> int:
     parser.add_argument("report", type=Path)
     parser.add_argument("--output", required=True, type=Path, help="a .png, .svg or .pdf file")
     arguments = parser.parse_args()
-    try:
-        figure = draw(json.loads(arguments.report.read_text(encoding="utf-8")))
-    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        print(f"plot_evaluation.py: {arguments.report} is no report of apus evaluate with probabilities ({error}). Write one: "
-              "apus evaluate --dataset … --report FILE", file=sys.stderr)
-        return 2
-    try:
-        figure.savefig(arguments.output, dpi=150)
-    except (ValueError, OSError) as error:
-        print(f"plot_evaluation.py: {arguments.output} cannot be written: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return draw_report("plot_evaluation.py", arguments.report, arguments.output, draw,
+                       what="report of apus evaluate with probabilities", command="apus evaluate --dataset … --report FILE")
 
 
 def draw(report: dict):

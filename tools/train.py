@@ -146,7 +146,12 @@ def train(arguments: argparse.Namespace) -> int:
                                arguments.test_share, arguments.split_seed)
     examples = data.load(arguments.dataset, options)
     print(f"train.py: {examples.description()}", file=sys.stderr)
-    unlabelled, soft_labels = taught_texts(arguments, examples)
+    is_tweet = arguments.text_preparation == "tweet"
+    training, validation, test = (split.prepared() if is_tweet else split for split in examples.splits)
+    soft_labels, unlabelled = given_teaching(arguments, examples)
+    unlabelled_digest = data.texts_digest(unlabelled)
+    unlabelled = [prepare(text) for text in unlabelled] if is_tweet else unlabelled
+    taught = known_probabilities(arguments, training.texts + unlabelled, len(unlabelled), soft_labels)
     weights = class_weights.parse(arguments.class_weights, examples.labels, examples.train.labels)
     directory = base.resolve(arguments.base, arguments.revision)
     base.check(directory)
@@ -166,16 +171,14 @@ def train(arguments: argparse.Namespace) -> int:
         arguments.bf16 = hardware.has_bf16()
     run = {name: getattr(arguments, name) for name in DECISIVE}
     run |= {"labels": examples.labels, "base_sha256": base.digest(directory), "data_sha256": examples.digest(),
-            "unlabelled_sha256": data.texts_digest(unlabelled), "soft_labels_sha256": soft_labels and soft_labels.digest(),
+            "unlabelled_sha256": unlabelled_digest, "soft_labels_sha256": soft_labels and soft_labels.digest(),
             "teachers_sha256": [base.digest(teacher) for teacher in arguments.teacher]}
     work = Work(arguments.work, run)
     if arguments.add_emoji:
         directory = emoji_tokens.add(directory, work.folder / BASE)
 
-    is_tweet = arguments.text_preparation == "tweet"
-    training, validation, test = (split.prepared() if is_tweet else split for split in examples.splits)
-    unlabelled = [prepare(text) for text in unlabelled] if is_tweet else unlabelled
-    taught = probabilities_to_learn(arguments, examples, training.texts + unlabelled, soft_labels, work)
+    if arguments.teacher:
+        taught = ask_teachers(arguments, examples.labels, training.texts + unlabelled, taught, work)
     classifier = Classifier(directory, examples.labels, head_seed=arguments.seeds[0])
     recipe = Recipe(arguments.epochs, arguments.batch_size, arguments.learning_rate, arguments.layer_decay,
                     arguments.label_smoothing, arguments.hard_weight, arguments.bf16, arguments.checkpoint_steps)
@@ -207,8 +210,8 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def taught_texts(arguments: argparse.Namespace, examples: data.TrainingData) -> tuple[list[str], SoftLabels | None]:
-    """The texts without labels, less those that stand in the data set's validation or test split; the soft labels given."""
+def given_teaching(arguments: argparse.Namespace, examples: data.TrainingData) -> tuple[SoftLabels | None, list[str]]:
+    """The soft labels; the texts without labels, less those that stand in the data set's validation or test split."""
     has_teachers = bool(arguments.teacher or arguments.soft_labels)
     if arguments.unlabelled and not has_teachers:
         raise InputError(f"{arguments.unlabelled}: texts without labels need a teacher; give --teacher or --soft-labels")
@@ -221,36 +224,44 @@ def taught_texts(arguments: argparse.Namespace, examples: data.TrainingData) -> 
     if len(unlabelled) < len(texts):
         print(f"train.py: {arguments.unlabelled}: {len(texts) - len(unlabelled)} of {len(texts)} texts stand in the "
               "validation or test split and are left out", file=sys.stderr)
-    if soft_labels and not arguments.teacher:
-        prepared = [prepare(text) for text in unlabelled] if arguments.text_preparation == "tweet" else unlabelled
-        unknown = int(np.isnan(soft_labels.lookup(prepared)[:, 0]).sum())
-        if unknown:
-            raise InputError(f"{arguments.unlabelled}: {unknown} of {len(unlabelled)} texts are not in "
-                             f"{arguments.soft_labels}; give a --teacher that says what they are, or take them out")
-    return unlabelled, soft_labels
+    return soft_labels, unlabelled
 
 
-def probabilities_to_learn(arguments: argparse.Namespace, examples: data.TrainingData, texts: list[str],
-                           given: SoftLabels | None, work: Work) -> np.ndarray | None:
-    """f32 [texts, labels], those given, and for the other texts what the teachers say; NaN where nobody says anything.
+def known_probabilities(arguments: argparse.Namespace, texts: list[str], unlabelled: int,
+                        soft_labels: SoftLabels | None) -> np.ndarray | None:
+    """f32 [texts, labels]: what the soft labels say; NaN where they say nothing, which only a teacher may mend of a text
+    without a label. None without soft labels.
 
-    - texts: to train on, the labelled ones first.
+    - texts: to train on, prepared; the last `unlabelled` have no labels.
     """
-    if not (given or arguments.teacher):
+    if soft_labels is None:
         return None
-    rows = given.lookup(texts) if given else np.full((len(texts), len(examples.labels)), np.nan, np.float32)
-    unknown = np.flatnonzero(np.isnan(rows[:, 0]))
-    if arguments.teacher and len(unknown):
-        from training import teachers
-        rows[unknown] = teachers.mean_probabilities(arguments.teacher, examples.labels, [texts[row] for row in unknown],
-                                                    arguments.max_length, work)
-        path = arguments.work.with_name(arguments.work.name + ".soft_labels.npz")
-        result = SoftLabels.of(examples.labels, texts, rows)
-        result.write(path)
-        print(f"train.py: wrote {path}, which --soft-labels takes", file=sys.stderr)
-        return result.lookup(texts)  # rounded as in the file, so that a run with it ends in the same weights
-    print(f"train.py: soft labels for {len(texts) - len(unknown)} of {len(texts)} texts", file=sys.stderr)
+    rows = soft_labels.lookup(texts)
+    unknown = np.isnan(rows[:, 0])
+    untaught = int(unknown[len(texts) - unlabelled:].sum())
+    if untaught and not arguments.teacher:
+        raise InputError(f"{arguments.unlabelled}: {untaught} of {unlabelled} texts are not in {arguments.soft_labels}; "
+                         "give a --teacher that says what they are, or take them out")
+    if not (arguments.teacher and unknown.any()):
+        print(f"train.py: soft labels for {len(texts) - int(unknown.sum())} of {len(texts)} texts", file=sys.stderr)
     return rows
+
+
+def ask_teachers(arguments: argparse.Namespace, labels: list[str], texts: list[str], known: np.ndarray | None,
+                 work: Work) -> np.ndarray:
+    """f32 [texts, labels]: what is known, and of the other texts what the teachers say."""
+    rows = np.full((len(texts), len(labels)), np.nan, np.float32) if known is None else known
+    unknown = np.flatnonzero(np.isnan(rows[:, 0]))
+    if not len(unknown):
+        return rows
+    from training import teachers
+    rows[unknown] = teachers.mean_probabilities(arguments.teacher, labels, [texts[row] for row in unknown],
+                                                arguments.max_length, work)
+    path = arguments.work.with_name(arguments.work.name + ".soft_labels.npz")
+    result = SoftLabels.of(labels, texts, rows)
+    result.write(path)
+    print(f"train.py: wrote {path}, which --soft-labels takes", file=sys.stderr)
+    return result.lookup(texts)  # rounded as in the file, so that a run with it ends in the same weights
 
 
 def output_is_free(output: Path) -> None:
