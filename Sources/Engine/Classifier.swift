@@ -23,7 +23,8 @@ public struct Prediction: Sendable, Equatable {
     /// (`problem_type: multi_label_classification`, or a single label). A fastText model's are its library's, which adds 1e-5 to
     /// each, or judges each label by itself (one-vs-all).
     public let scores: [Score]
-    /// Before the softmax or sigmoid, and before a calibration, in the same order. Of a hierarchical softmax (fastText) the probabilities' logarithms.
+    /// Before the softmax or sigmoid, and before a calibration, in the same order. Of a hierarchical softmax (fastText) the
+    /// probabilities' logarithms.
     public let logits: [Float]
     /// How many tokens the model read.
     public let tokens: Int
@@ -295,8 +296,7 @@ public final class Classifier: Sendable {
     public func modelDigest(withCalibration: Bool = true) -> ModelDigest {
         let weights = weightsDigest()
         return files.withLock { files in
-            let without =
-                files ?? ModelDigest(directory, weights: weights, preparation: model.preparation, calibration: nil)
+            let without = files ?? ModelDigest(directory, weights: weights, preparation: model.preparation)
             files = without
             guard withCalibration, let calibrationDigest else { return without }
             return ModelDigest(parts: without.parts + [.init(Calibration.fileName, calibrationDigest)])

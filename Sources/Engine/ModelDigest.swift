@@ -27,8 +27,8 @@ public struct ModelDigest: Sendable, Equatable {
         hexadecimal = Array(lines.utf8).withUnsafeBytes { $0.sha256() }
     }
 
-    /// - Parameter calibration: the SHA-256 of the calibration that is applied; nil for none.
-    init(_ directory: ModelDirectory, weights: String, preparation: TextPreparation, calibration: String?) {
+    /// Without a calibration.
+    init(_ directory: ModelDirectory, weights: String, preparation: TextPreparation) {
         var parts = [Part("weights", weights)]
         if !directory.isFastText {
             for name in ["config.json"] + ModelFiles.tokenizer {
@@ -39,7 +39,6 @@ public struct ModelDigest: Sendable, Equatable {
             }
         }
         parts.append(Part("text_preparation", preparation.rawValue))
-        if let calibration { parts.append(Part(Calibration.fileName, calibration)) }
         self.init(parts: parts)
     }
 

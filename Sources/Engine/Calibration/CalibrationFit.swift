@@ -80,7 +80,7 @@ public struct CalibrationFit: Sendable {
         switch dataset.truth {
         case .labels(let labels):
             func metrics(_ scores: [[Float]]) -> CalibrationMetrics {
-                let best = scores.map { scores in scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 } }
+                let best = scores.map { Prediction.best(of: $0, prefersLast: false) }
                 return CalibrationMetrics(truth: labels, predicted: best, scores: scores)
             }
             (before, after) = (metrics(scores), metrics(calibrated))

@@ -51,7 +51,6 @@ public struct StoredEvaluation: Sendable, Equatable {
 
     /// Why it does not tell of `classifier` as it runs; nil where it does.
     public func difference(from classifier: Classifier) -> String? {
-        let digest = classifier.modelDigest()
         guard let modelDigest else {
             return
                 "was written by an older Apus: it has no model_digest, and so proves nothing of config.json, the tokenizer and "
@@ -61,6 +60,7 @@ public struct StoredEvaluation: Sendable, Equatable {
         guard weightsDigest == weights else {
             return "is about other weights: their sha256 is \(weightsDigest ?? "not in the report"), this model's \(weights)"
         }
+        let digest = classifier.modelDigest()
         guard modelDigest == digest.hexadecimal else {
             return "is about another model\(digest.changes(since: modelParts).map { ": \($0)" } ?? ""); its model_digest is "
                 + "\(modelDigest), this one's \(digest.hexadecimal)"
@@ -75,7 +75,8 @@ public struct StoredEvaluation: Sendable, Equatable {
 /// Why a model may not be served where its gate is required.
 public enum GateRequirement {
     /// What stands against `classifier` by the report in its directory; nil where it passed, with the same weights,
-    /// configuration, tokenizer, text preparation, calibration and precision. Throws `InputError` where there is no such report, which is no failed gate.
+    /// configuration, tokenizer, text preparation, calibration and precision. Throws `InputError` where there is no such
+    /// report, which is no failed gate.
     public static func failures(of classifier: Classifier) throws(InputError) -> [String]? {
         let path = classifier.directory.file(StoredEvaluation.fileName)
         let advice =

@@ -21,7 +21,9 @@ struct StatusRoutes: Sendable {
         self.metrics = metrics
         // Half a gigabyte takes a while: begun before somebody asks.
         digests = Task.detached(priority: .background) {
-            (classifier.weightsDigest(), classifier.modelDigest().hexadecimal)
+            let model = classifier.modelDigest().hexadecimal
+            metrics.publish(modelDigest: model)
+            return (classifier.weightsDigest(), model)
         }
         func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
         let facts: JSONValue = [
@@ -101,7 +103,7 @@ struct StatusRoutes: Sendable {
     }
 
     func metrics(_ request: Request, _ context: ApusRequestContext) async -> Response {
-        metrics.publish(modelDigest: await digests.value.model)
+        _ = await digests.value  // of which apus_model_info tells
         let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
