@@ -17,6 +17,7 @@ public struct ApusServer: Sendable {
     private let routes: RouteTable
     private let names: ModelNames
     private let metrics: ServerMetrics
+    private let feedback: Feedback?
 
     /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
     /// limits contradict each other.
@@ -46,11 +47,20 @@ public struct ApusServer: Sendable {
         let metrics = ServerMetrics(classifier, gate: gate)
         let queue = InferenceQueue(
             classifier, .init(texts: limits.queuedTexts, batchTokens: batchTokens), metrics: metrics)
-        let prediction = TextPrediction(
-            classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift, state: state)
-        let status = StatusRoutes(
-            classifier, limits, queue: queue, drift: drift, state: state, metrics: metrics, gate: gate, selfTest: selfTest)
         let names = ModelNames(classifier.directory, chosen: options.modelName)
+        let feedback =
+            options.feedback.answers > 0
+            ? try Feedback(options.feedback, metrics: metrics, logger: logger) : nil
+        // Only of one label of several can be said that another one was right.
+        let number =
+            classifier.kind == .oneLabel
+            ? feedback?.number(of: .init(name: names.name, labels: classifier.labels)) : nil
+        let prediction = TextPrediction(
+            classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift,
+            memory: feedback.flatMap { feedback in number.map { (feedback, $0) } }, state: state)
+        let status = StatusRoutes(
+            classifier, limits, queue: queue, drift: drift, feedback: feedback, state: state, metrics: metrics, gate: gate,
+            selfTest: selfTest)
         let inference = InferenceProtocolRoutes(prediction: prediction, state: state, names: names)
         let pages = try Pages(classifier, limits: limits, modelName: names.name)
         let predict = PredictRoutes(prediction: prediction).predict
@@ -78,6 +88,9 @@ public struct ApusServer: Sendable {
             rows.append(.init(model + "/ready", get: inference.modelReady))
             rows.append(.init(model + "/infer", post: inference.infer))
         }
+        if let feedback {
+            rows.append(.init("/feedback", post: FeedbackRoutes(feedback: feedback, prediction: prediction).judge))
+        }
         for path in Pages.paths {
             rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
         }
@@ -88,6 +101,7 @@ public struct ApusServer: Sendable {
         routes = RouteTable(rows)
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
+        self.feedback = feedback
         self.names = names
     }
 
@@ -125,6 +139,7 @@ public struct ApusServer: Sendable {
         } catch let error as SocketAddressError.UnknownHost {
             throw InputError("--host \(host)", "is not an address of this machine: \(error)")
         }
+        feedback?.flush()
         logger.info("stopped")
     }
 

@@ -46,6 +46,18 @@ public struct DriftWindow: Sendable {
     public init() {}
 }
 
+/// What is remembered of answers, so that feedback can be given to them.
+public struct FeedbackOptions: Sendable {
+    /// The most answers that are remembered; 0 for none, and no feedback.
+    public var answers = 262_144
+    /// How long feedback counts for live accuracy.
+    public var window = Duration.seconds(86_400)
+    /// Where answers and feedback outlive a restart; nil for nowhere.
+    public var directory: String?
+
+    public init() {}
+}
+
 /// Paths of a platform's own choosing, beside those that the server has.
 public struct ServerPaths: Sendable {
     /// Answers as `GET /health`.
@@ -60,6 +72,7 @@ public struct ServerOptions: Sendable {
     public var limits = ServerLimits()
     public var access = ServerAccess()
     public var drift = DriftWindow()
+    public var feedback = FeedbackOptions()
     public var paths = ServerPaths()
     /// What the model is called in a path; nil for the last part of its id.
     public var modelName: String?

@@ -58,6 +58,16 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "With fewer predictions, no drift is published (default: 500).")
     var driftMinSamples: Int?
 
+    @Option(help: "The most answers that are remembered for POST /feedback; 0 turns it off (default: 262144).")
+    var feedbackAnswers: Int?
+
+    @Option(help: "Seconds that feedback counts for live accuracy (default: 86400).")
+    var feedbackWindowTime: Double?
+
+    @Option(
+        help: "A directory in which answers (id, label, confidence, never the text) and feedback outlive a restart.")
+    var state: String?
+
     @Option(help: "Log lines for people or for machines: text or json (default: text).")
     var logFormat: LineLogHandler.Format?
 
@@ -88,6 +98,12 @@ struct ServeOptions: ParsableArguments {
             throw InputError(
                 "--drift-min-samples",
                 "is \(options.drift.minimumSamples), more than --drift-window's \(options.drift.samples)")
+        }
+        try settings.set(&options.feedback.answers, feedbackAnswers, "--feedback-answers", 0...1 << 28)
+        try settings.set(&options.feedback.window, feedbackWindowTime, "--feedback-window-time")
+        options.feedback.directory = try settings.text(state, "--state")
+        guard options.feedback.directory == nil || options.feedback.answers > 0 else {
+            throw InputError("--state", "holds nothing with --feedback-answers 0; leave one of them out")
         }
         try settings.requireNonempty("--api-key")
         options.access.apiKey = try settings.text(apiKey, "--api-key")

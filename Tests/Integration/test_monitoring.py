@@ -196,6 +196,28 @@ class OneText(Fault):
         self.ask_for(*["I hate this"] * 25)
 
 
+class Wrong(Fault):
+    """Whoever judges the answers finds them right, and then all wrong."""
+
+    options = ("--feedback-window-time", "4", *NO_DRIFT)
+    right = True
+
+    def ask(self) -> None:
+        for text in ("I love MLOps", "I hate this"):
+            judge(self.server, text, self.right)
+
+    def ask_for_trouble(self) -> None:
+        self.right = False
+        self.ask()
+
+
+def judge(server: Server, text: str, is_right: bool) -> None:
+    answer = server.predict(text)
+    label = answer.json()["label"] if is_right else "neutral"
+    told = {"request_id": answer.headers["X-Request-Id"], "label": label}
+    assert requests.post(server.url + "/feedback", json=told, timeout=10).status_code == 200
+
+
 class Unsure(Fault):
     pause = 0.2
 
@@ -230,7 +252,7 @@ class Usual(Fault):
     def ask(self) -> None:
         self.turn += 20
         self.ask_for(*(self.usual[(self.turn + place) % len(self.usual)] for place in range(20)))
-        super().ask()
+        judge(self.server, "I love MLOps", True)
         # A mistake, or a text that is cut off, but so seldom that it is no drift; and somebody who looks.
         text, status = ("word " * 1000, 200) if self.turn % 60 == 0 else ("", 422)
         assert self.server.predict(text).status_code == status
@@ -239,6 +261,7 @@ class Usual(Fault):
 
 FAULTS = {
     "ApusDown": Killed, "ApusServerErrors": Late, "ApusSlow": LargeBatches, "ApusQueueFull": Flood, "ApusDrift": OneText,
+    "ApusAccuracyFalling": Wrong,
     "ApusConfidenceFalling": Unsure, "ApusNoTraffic": Silence,
 }
 
@@ -338,7 +361,7 @@ def test_the_panels_tell_what_was_sent(watched):
     assert latest("Servers up") == {"": 1}
     shares = latest("Sentiment")
     assert set(shares) == {"negative", "neutral", "positive"} and sum(shares.values()) == pytest.approx(1)
-    # Of the predictions asked for, three a turn, up to one is a mistake of the client.
+    # Of what is posted, four times a turn, up to one is a mistake of the client.
     assert 0.1 < latest("Share of errors", "B")[""] < 0.4
     assert latest("Share of errors", "A")[""] == latest("Failed")[""] == 0
     # Others are there from the start, at 0, so that the first of them is a rise.

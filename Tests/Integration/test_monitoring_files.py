@@ -34,7 +34,7 @@ def test_prometheus_takes_its_configurations(tmp_path):
     folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
     (folder / "space.token").write_text("hf_…", encoding="utf-8")
     for name in ("prometheus.yml", "space.yml"):
-        assert "8 rules found" in promtool("check", "config", name, cwd=folder)
+        assert "9 rules found" in promtool("check", "config", name, cwd=folder)
     ignored = (DEPLOY / "prometheus/.gitignore").read_text(encoding="utf-8").split()
     assert read_yaml("prometheus/space.yml")["scrape_configs"][0]["authorization"]["credentials_file"] in ignored
 
@@ -94,8 +94,10 @@ def test_the_dashboard_shows_every_figure_of_the_server(server):
     for query in queries():
         shown |= {re.sub(r"_(bucket|sum|count|total)$", "", name)
                   for name in re.findall(r"\b(?:apus|http|process)_\w+(?={)", query.target["expr"])}
-    # What drift and a stored evaluation add is not there in every server.
-    there = {name for name in server.metrics().families} | {"apus_drift_psi", "apus_drift_js_distance", "apus_gate_accuracy"}
+    # What drift, a stored evaluation and feedback add is not there in every server.
+    there = set(server.metrics().families) | {
+        "apus_drift_psi", "apus_drift_js_distance", "apus_gate_accuracy", "apus_feedback", "apus_live_answers",
+        "apus_live_accuracy", "apus_live_accuracy_bound", "apus_live_macro_recall", "apus_live_confidence"}
     assert shown == there - NOT_SHOWN
 
 

@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 from apus_server import Server
 
 DOCUMENTED = {
-    ("post", "/predict"), ("post", "/"), ("get", "/status"), ("get", "/metrics"), ("get", "/health/live"),
+    ("post", "/predict"), ("post", "/"), ("post", "/feedback"), ("get", "/status"), ("get", "/metrics"), ("get", "/health/live"),
     ("get", "/health/ready"), ("get", "/v2"), ("get", "/v2/health/live"), ("get", "/v2/health/ready"),
     ("get", "/health"), ("get", "/ping"), ("get", "/info"), ("post", "/invocations"), ("get", "/v1/models"),
     ("get", "/v1/models/{model}"), ("post", "/v1/models/{model}:predict"),

@@ -9,6 +9,8 @@ package final class ServerMetrics: Sendable {
     private let requests: CachedMetrics<RequestKey, Counter>
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
+    private let judgements: CachedMetrics<JudgementKey, Counter>
+    private let unwritten: Counter
     private let inProgress: Meter
     private let predictions: [String: Counter]
     private let confidence: Recorder
@@ -34,6 +36,12 @@ package final class ServerMetrics: Sendable {
         let method: String
     }
 
+    private struct JudgementKey: Hashable {
+        let model: String
+        let predicted: String
+        let actual: String
+    }
+
     package init(_ classifier: Classifier, gate: StoredEvaluation?) {
         let registry = registry
         requests = CachedMetrics { key in
@@ -50,6 +58,12 @@ package final class ServerMetrics: Sendable {
         rejections = CachedMetrics { reason in
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
+        judgements = CachedMetrics { key in
+            Counter(
+                label: "apus_feedback_total",
+                dimensions: [("model", key.model), ("predicted", key.predicted), ("actual", key.actual)], factory: registry)
+        }
+        unwritten = Counter(label: "apus_state_write_failures_total", factory: registry)
         inProgress = Meter(label: "http_requests_in_progress", factory: registry)
         predictions = Dictionary(
             uniqueKeysWithValues: classifier.labels.map {
@@ -122,26 +136,45 @@ package final class ServerMetrics: Sendable {
         }
     }
 
+    /// Somebody said which label was right.
+    func feedback(model: String, predicted: String, actual: String) {
+        judgements[JudgementKey(model: model, predicted: predicted, actual: actual)].increment()
+    }
+
+    /// What outlives a restart could not be written.
+    func stateNotWritten() { unwritten.increment() }
+
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
-    package func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?) -> String {
+    package func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?, feedback: Feedback?) -> String {
         queueDepth.set(depth)
         connections.set(open)
         if let drift = drift?.current {
             Meter(label: "apus_drift_samples", factory: registry).set(drift.samples)
             for feature in ReferenceProfile.Feature.allCases {
                 let figures = drift.figures[feature]
+                let feature = [("feature", feature.rawValue)]
                 publish("apus_drift_psi", feature, figures?.stabilityIndex)
                 publish("apus_drift_js_distance", feature, figures?.jensenShannonDistance)
             }
         }
+        for (model, accuracy) in feedback?.live() ?? [] { publish(accuracy, of: model) }
         var text = registry.prometheusText()
         ProcessMetrics.current?.write(to: &text)
         return text.text
     }
 
+    private func publish(_ accuracy: LiveAccuracy?, of model: String) {
+        let model = ("model", model)
+        publish("apus_live_answers", [model], accuracy.map { Double($0.count) })
+        publish("apus_live_accuracy", [model], accuracy?.metrics.accuracy)
+        publish("apus_live_accuracy_bound", [model, ("bound", "lower")], accuracy?.interval.lowerBound)
+        publish("apus_live_accuracy_bound", [model, ("bound", "upper")], accuracy?.interval.upperBound)
+        publish("apus_live_macro_recall", [model], accuracy?.metrics.macroRecall)
+        publish("apus_live_confidence", [model], accuracy?.meanConfidence)
+    }
+
     /// Nothing is published where there is no value.
-    private func publish(_ name: String, _ feature: ReferenceProfile.Feature, _ value: Double?) {
-        let dimensions = [("feature", feature.rawValue)]
+    private func publish(_ name: String, _ dimensions: [(String, String)], _ value: Double?) {
         guard let value else { return registry.remove(name, dimensions) }
         Meter(label: name, dimensions: dimensions, factory: registry).set(value)
     }
@@ -196,6 +229,13 @@ extension ServerMetrics {
         "apus_drift_js_distance": .init(
             help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
         "apus_drift_samples": .init(help: "Predictions in the drift window."),
+        "apus_feedback_total": .init(help: "Answers that somebody judged, by what was said and what was right."),
+        "apus_live_answers": .init(help: "Judged answers that live accuracy is computed from."),
+        "apus_live_accuracy": .init(help: "Share of the judged answers that were right."),
+        "apus_live_accuracy_bound": .init(help: "Bounds of Wilson's 95 % interval of live accuracy."),
+        "apus_live_macro_recall": .init(help: "Mean recall of the judged answers over the labels."),
+        "apus_live_confidence": .init(help: "Mean probability that the model gave the labels of the judged answers."),
+        "apus_state_write_failures_total": .init(help: "Times that answers and feedback could not be written to --state."),
         "apus_model_info": .init(help: "The model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
     ]

@@ -5,6 +5,7 @@ import Hummingbird
 struct StatusRoutes: Sendable {
     let queue: InferenceQueue
     let drift: DriftMonitor?
+    let feedback: Feedback?
     let state: ServerState
     let metrics: ServerMetrics
     private let facts: [JSONValue.Member]
@@ -12,11 +13,12 @@ struct StatusRoutes: Sendable {
     private let started = ContinuousClock.now
 
     init(
-        _ classifier: Classifier, _ limits: ServerLimits, queue: InferenceQueue, drift: DriftMonitor?, state: ServerState,
-        metrics: ServerMetrics, gate: StoredEvaluation?, selfTest: SelfTest.Report?
+        _ classifier: Classifier, _ limits: ServerLimits, queue: InferenceQueue, drift: DriftMonitor?, feedback: Feedback?,
+        state: ServerState, metrics: ServerMetrics, gate: StoredEvaluation?, selfTest: SelfTest.Report?
     ) {
         self.queue = queue
         self.drift = drift
+        self.feedback = feedback
         self.state = state
         self.metrics = metrics
         // Half a gigabyte takes a while: begun before somebody asks.
@@ -76,6 +78,7 @@ struct StatusRoutes: Sendable {
                     .init("weights_sha256", .string(digests.weights)), .init("model_digest", .string(digests.model)),
                     .init("queue", ["texts": .integer(queue.depth), "limit": .integer(queue.limits.texts)]),
                     .init("drift", drift.map(Self.json) ?? nil),
+                    .init("feedback", feedback?.json ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
                 ]))
     }
@@ -104,7 +107,7 @@ struct StatusRoutes: Sendable {
 
     func metrics(_ request: Request, _ context: ApusRequestContext) async -> Response {
         _ = await digests.value  // of which apus_model_info tells
-        let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift)
+        let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift, feedback: feedback)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: .init(byteBuffer: ByteBuffer(string: text)))

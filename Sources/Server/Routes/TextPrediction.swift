@@ -29,6 +29,8 @@ struct TextPrediction: Sendable {
     let queue: InferenceQueue
     let metrics: ServerMetrics
     let drift: DriftMonitor?
+    /// Where answers are remembered; nil where they are not.
+    let memory: (feedback: Feedback, model: UInt16)?
     let state: ServerState
     private let workers = DispatchQueue(label: "apus.tokenizing", qos: .userInitiated, attributes: .concurrent)
 
@@ -78,6 +80,10 @@ struct TextPrediction: Sendable {
             return classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
         drift?.record(predictions)
+        if let memory {
+            memory.feedback.record(
+                predictions, of: context.facts.values.withLock { $0.identifier }, model: memory.model)
+        }
         return (prepared.body, predictions)
     }
 
@@ -88,7 +94,8 @@ struct TextPrediction: Sendable {
         let duration: Duration
     }
 
-    private func collect(_ request: Request) async throws -> [UInt8] {
+    /// The whole body.
+    func collect(_ request: Request) async throws -> [UInt8] {
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw RequestError(
                 .unsupportedMediaType, "unsupported_media_type",

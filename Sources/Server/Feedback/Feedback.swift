@@ -1,0 +1,248 @@
+import Crypto
+import Engine
+import Foundation
+import Logging
+import Synchronization
+
+/// What the server remembers of its answers, so that it can be told which label was right: live accuracy follows from it.
+package final class Feedback: Sendable {
+    /// A model, as the answers are told apart.
+    struct Model: Equatable {
+        let name: String
+        let labels: [String]
+    }
+
+    fileprivate struct State {
+        var ring: AnswerRing
+        var models: [Model] = []
+        /// Records that are not in the log yet.
+        var unwritten: [UInt8] = []
+    }
+
+    private let options: FeedbackOptions
+    private let metrics: ServerMetrics
+    private let logger: Logger
+    private let now: @Sendable () -> UInt32
+    private let state: Mutex<State>
+    private let log: Mutex<FeedbackLog?>
+    private let isLogged: Bool
+    /// Writing failed the last time; the log is then made anew of what is remembered.
+    private let isFailing = Atomic(false)
+
+    /// Throws `InputError` where the state directory cannot be used.
+    ///
+    /// - Parameter now: seconds since 1970.
+    package init(
+        _ options: FeedbackOptions, metrics: ServerMetrics, logger: Logger,
+        now: @escaping @Sendable () -> UInt32 = { UInt32(clamping: time(nil)) }
+    ) throws(InputError) {
+        self.options = options
+        self.metrics = metrics
+        self.logger = logger
+        self.now = now
+        var state = State(ring: AnswerRing(capacity: options.answers))
+        var log: FeedbackLog?
+        if let directory = options.directory {
+            let start = now()
+            let file = try FeedbackLog(directory: directory) { state.replay($0, at: start) }
+            if file.torn > 0 {
+                logger.warning(
+                    "\(file.path): its last \(file.torn) bytes were no whole record, as a crash leaves them; they are cut off"
+                )
+            }
+            log = file
+        }
+        isLogged = log != nil
+        self.log = Mutex(log)
+        self.state = Mutex(state)
+        guard isLogged else { return }
+        // A thread of its own, since it blocks; it ends with the feedback.
+        Thread.detachNewThread { [weak self] in
+            repeat { sleep(1) } while self?.flush() != nil
+        }
+    }
+
+    /// Writes what is not in the log yet, and syncs: once a second, and at the end.
+    package func flush() {
+        log.withLock { log in
+            guard let length = log?.length else { return }
+            let startsAnew =
+                isFailing.load(ordering: .relaxed) || length > Self.logBytesPerAnswer * options.answers + 1 << 20
+            let (records, memory) = state.withLock { state in
+                defer { state.unwritten = [] }
+                return (state.unwritten, startsAnew ? state : nil)
+            }
+            guard !records.isEmpty || startsAnew else { return }
+            let isWritten = memory.map { log!.replace(with: $0.records) } ?? log!.append(records)
+            if !isWritten {
+                let reason = String(cString: strerror(errno))
+                metrics.stateNotWritten()
+                if !isFailing.exchange(true, ordering: .relaxed) {
+                    logger.error(
+                        """
+                        \(log!.path) cannot be written: \(reason). Serving goes on, and feedback is remembered, but not over a \
+                        restart
+                        """
+                    )
+                }
+            } else if isFailing.exchange(false, ordering: .relaxed) {
+                logger.notice("\(log!.path) can be written again, and holds all that is remembered")
+            }
+        }
+    }
+
+    /// A log that is longer is made anew: three times what its answers and their feedback take.
+    private static let logBytesPerAnswer = 240
+
+    private func note(_ record: FeedbackLog.Record, _ state: inout State) {
+        if isLogged { state.unwritten += record.bytes }
+    }
+
+    /// The number that a model's answers are kept under; the same for a model of the same name and labels. nil for a model with
+    /// over 65,536 labels, and after as many models.
+    func number(of model: Model) -> UInt16? {
+        state.withLock { state in
+            if let number = state.models.firstIndex(of: model) { return UInt16(number) }
+            guard model.labels.count <= 1 << 16, let number = UInt16(exactly: state.models.count) else { return nil }
+            state.models.append(model)
+            note(.model(number: number, name: model.name, labels: model.labels), &state)
+            return number
+        }
+    }
+
+    /// Remembers the answers to a request's texts.
+    ///
+    /// - Parameter model: its number.
+    func record(_ predictions: [Prediction], of identifier: String, model: UInt16) {
+        let key = Self.key(identifier)
+        let labels = predictions.map {
+            AnswerRing.Label(predicted: UInt16($0.bestIndex), confidence: $0.best.value)
+        }
+        let time = now()
+        state.withLock { state in
+            state.ring.append(key, model: model, labels, at: time)
+            note(.answer(key, model: model, at: time, labels: labels), &state)
+        }
+    }
+
+    /// What somebody says of an answer.
+    struct Judgement: Equatable {
+        let identifier: String
+        /// Of the text within its request.
+        let index: Int
+        let label: String
+    }
+
+    enum Outcome: Equatable {
+        case noted
+        /// No such answer is remembered.
+        case unknown
+        /// The model has no such label.
+        case notALabel(of: Model)
+    }
+
+    /// Notes judgements, all or, where one names a label that its model has not, none of them.
+    func judge(_ judgements: [Judgement]) -> [Outcome] {
+        let time = now()
+        let keys = judgements.map { Self.key($0.identifier) }
+        return state.withLock { state in
+            let found = zip(judgements, keys).map { judgement, key in
+                state.ring.slot(key, index: judgement.index).map { slot in
+                    let answer = state.ring.answers[slot]
+                    let model = state.models[Int(answer.model)]
+                    return (slot, model, model.labels.firstIndex(of: judgement.label).map(UInt16.init))
+                }
+            }
+            let outcomes = found.map { found in
+                found.map { $0.2 == nil ? Outcome.notALabel(of: $0.1) : .noted } ?? .unknown
+            }
+            guard outcomes.allSatisfy({ if case .notALabel = $0 { false } else { true } }) else { return outcomes }
+            for (index, found) in found.enumerated() {
+                guard case (let slot, let model, let actual?)? = found else { continue }
+                guard state.ring.judge(slot, actual: actual, at: time) else { continue }
+                let predicted = model.labels[Int(state.ring.answers[slot].predicted)]
+                metrics.feedback(model: model.name, predicted: predicted, actual: model.labels[Int(actual)])
+                note(
+                    .feedback(keys[index], index: UInt32(judgements[index].index), actual: actual, at: time), &state)
+            }
+            return outcomes
+        }
+    }
+
+    /// By a model's name, how right it was within the window; nil where nothing was said of it.
+    func live() -> [(model: String, accuracy: LiveAccuracy?)] {
+        let oldest = now() - min(now(), UInt32(clamping: options.window.components.seconds))
+        typealias Judged = (actual: Int, predicted: Int, confidence: Float)
+        let (judged, models) = state.withLock { state in
+            var judged = [[Judged]](repeating: [], count: state.models.count)
+            if state.ring.judgedCount > 0 {
+                for answer in state.ring.answers where answer.judged > oldest {
+                    judged[Int(answer.model)].append((Int(answer.actual), Int(answer.predicted), answer.confidence))
+                }
+            }
+            return (judged, state.models)
+        }
+        return zip(models, judged).map { ($0.name, LiveAccuracy($1, labels: $0.labels)) }
+    }
+
+    /// How many answers are remembered at most, and how old the oldest one is, in seconds.
+    var reach: (answers: Int, seconds: Int) {
+        let time = now()
+        return state.withLock { (options.answers, $0.ring.oldestTime.map { Int(time) - Int($0) } ?? 0) }
+    }
+
+    var json: JSONValue {
+        let kept = state.withLock { $0.ring.answers.count }
+        let live = live().compactMap { live in live.accuracy.map { JSONValue.Member(live.model, $0.json) } }
+        return [
+            "answers": .integer(kept), "limit": .integer(options.answers),
+            "window_seconds": .number(options.window / .seconds(1)), "live": .object(live),
+        ]
+    }
+
+    private static func key(_ identifier: String) -> AnswerRing.Key {
+        SHA256.hash(data: Array(identifier.utf8)).withUnsafeBytes {
+            AnswerRing.Key(
+                high: $0.loadUnaligned(as: UInt64.self), low: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        }
+    }
+}
+
+extension Feedback.State {
+    /// Takes a record of the log back in; one that does not fit those before it is left out.
+    fileprivate mutating func replay(_ record: FeedbackLog.Record, at now: UInt32) {
+        switch record {
+        case .model(let number, let name, let labels):
+            if number == models.count { models.append(.init(name: name, labels: labels)) }
+        case .answer(let key, let model, let time, let labels):
+            guard model < models.count, labels.allSatisfy({ $0.predicted < models[Int(model)].labels.count }) else { return }
+            // A clock that was set back must not make answers that never grow old.
+            ring.append(key, model: model, labels, at: min(time, now))
+        case .feedback(let key, let index, let actual, let time):
+            guard let slot = ring.slot(key, index: Int(index)),
+                actual < models[Int(ring.answers[slot].model)].labels.count
+            else { return }
+            _ = ring.judge(slot, actual: actual, at: min(time, now))
+        }
+    }
+
+    /// The records that all of it can be read back from.
+    fileprivate var records: [UInt8] {
+        var records: [UInt8] = []
+        for (number, model) in models.enumerated() {
+            records += FeedbackLog.Record.model(number: UInt16(number), name: model.name, labels: model.labels).bytes
+        }
+        for slots in ring.requests {
+            let answers = slots.map { ring.answers[$0] }
+            let labels = answers.map { AnswerRing.Label(predicted: $0.predicted, confidence: $0.confidence) }
+            let (key, first) = (answers[0].key, answers[0])
+            records += FeedbackLog.Record.answer(key, model: first.model, at: first.answered, labels: labels).bytes
+            // An id that came again hides the answers before it; so does it here.
+            for (index, answer) in answers.enumerated() where answer.judged > 0 {
+                let record = FeedbackLog.Record.feedback(key, index: UInt32(index), actual: answer.actual, at: answer.judged)
+                records += record.bytes
+            }
+        }
+        return records
+    }
+}
