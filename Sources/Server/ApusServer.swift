@@ -8,14 +8,13 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
-/// The HTTP server of one model: its routes, the queue to the model, metrics and drift.
+/// The HTTP server: its routes, the models behind them, their metrics and drift.
 public struct ApusServer: Sendable {
-    let classifier: Classifier
     let options: ServerOptions
     let logger: Logger
     private let state = ServerState()
     private let routes: RouteTable
-    private let names: ModelNames
+    private let models: ModelRegistry
     private let metrics: ServerMetrics
 
     /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
@@ -27,35 +26,24 @@ public struct ApusServer: Sendable {
         selfTest: SelfTest.Report? = nil
     ) throws(InputError) {
         let limits = options.limits
-        let batchTokens = limits.batchTokens ?? classifier.batchTokens
-        guard batchTokens <= classifier.batchTokens else {
-            throw InputError(
-                "--max-batch-tokens", "is \(batchTokens); a pass of this model takes \(classifier.batchTokens) at most")
-        }
         guard limits.clientBatch <= limits.queuedTexts else {
             throw InputError(
                 "--max-client-batch",
                 "is \(limits.clientBatch), more than the queue's \(limits.queuedTexts); raise --max-queue or lower it")
         }
-        self.classifier = classifier
         self.options = options
         self.logger = logger
-        let gate = try Self.gate(of: classifier, logger)
-        let drift = try ReferenceProfile(directory: classifier.directory, labels: classifier.labels)
-            .map { DriftMonitor($0, window: options.drift) }
-        let metrics = ServerMetrics(classifier, gate: gate)
-        let queue = InferenceQueue(
-            classifier, .init(texts: limits.queuedTexts, batchTokens: batchTokens), metrics: metrics)
-        let prediction = TextPrediction(
-            classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift, state: state)
-        let status = StatusRoutes(
-            classifier, limits, queue: queue, drift: drift, state: state, metrics: metrics, gate: gate, selfTest: selfTest)
-        let names = ModelNames(classifier.directory, chosen: options.modelName)
-        let inference = InferenceProtocolRoutes(prediction: prediction, state: state, names: names)
-        let pages = try Pages(classifier, limits: limits, modelName: names.name)
+        let metrics = ServerMetrics()
+        let models = ModelRegistry([
+            try ServedModel(
+                classifier, name: options.modelName, options: options, metrics: metrics, selfTest: selfTest, logger: logger)
+        ])
+        let prediction = TextPrediction(models: models, limits: limits, state: state)
+        let status = StatusRoutes(models, limits, state: state, metrics: metrics)
+        let inference = InferenceProtocolRoutes(prediction: prediction, models: models, state: state)
+        let pages = try Pages(models, limits: limits)
         let predict = PredictRoutes(prediction: prediction).predict
-        let platforms = PlatformRoutes(
-            classifier, limits, batchTokens: batchTokens, names: names, state: state, predict: predict)
+        let platforms = PlatformRoutes(models: models, limits: limits, state: state)
         var rows: [RouteTable.Route] = [
             .init("/predict", post: predict),
             .init("/status", get: status.status),
@@ -67,7 +55,7 @@ public struct ApusServer: Sendable {
             .init("/info", get: platforms.info),
             .init("/invocations", post: predict),
             .init("/v1/models", get: platforms.models),
-            .init("/v1/models/{model}:predict", post: platforms.predictByName),
+            .init("/v1/models/{model}:predict", post: predict),
             .init("/v1/models/{model}", get: platforms.model),
             .init("/v2", get: inference.server),
             .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
@@ -88,27 +76,20 @@ public struct ApusServer: Sendable {
         routes = RouteTable(rows)
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
-        self.names = names
-    }
-
-    /// The stored report, where it tells of this model: another model's would be taken for its own.
-    private static func gate(of classifier: Classifier, _ logger: Logger) throws(InputError) -> StoredEvaluation? {
-        guard let report = try StoredEvaluation(directory: classifier.directory) else { return nil }
-        guard let difference = report.difference(from: classifier) else { return report }
-        logger.warning(
-            "evaluation_report.json is left out: it \(difference). Renew it with apus evaluate --report",
-            metadata: ["file": .string(classifier.directory.file(StoredEvaluation.fileName))])
-        return nil
+        self.models = models
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
     public func run(host: String, port: Int) async throws {
         let application = application(host: host, port: port) { port in
+            let classifiers = models.current.served.map(\.classifier)
             logger.info(
                 "serving",
                 metadata: [
-                    "url": .string("http://\(host):\(port)"), "model": .string(classifier.directory.name),
-                    "isa": .string(classifier.instructionSet.name), "threads": .stringConvertible(classifier.threads),
+                    "url": .string("http://\(host):\(port)"),
+                    "model": .string(classifiers.map(\.directory.name).joined(separator: ", ")),
+                    "isa": .string(classifiers[0].instructionSet.name),
+                    "threads": .stringConvertible(classifiers[0].threads),
                 ])
         }
         var configuration = ServiceGroupConfiguration(
@@ -167,7 +148,7 @@ public struct ApusServer: Sendable {
         }
         let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
         return Application(
-            responder: WholeModelIDs(router().buildResponder(), names),
+            responder: WholeModelIDs(router().buildResponder(), models),
             server: HTTPServerBuilder { responder in
                 HTTPConnection(responder: responder, limits: limits, state: state, refused: refused, executors: executors)
             },

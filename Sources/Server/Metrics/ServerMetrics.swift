@@ -10,18 +10,7 @@ package final class ServerMetrics: Sendable {
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
     private let inProgress: Meter
-    private let predictions: [String: Counter]
-    private let confidence: Recorder
-    private let inputTokens: Recorder
-    private let truncated: Counter
-    private let tokenizing: CoreMetrics.Timer
-    private let queueing: CoreMetrics.Timer
-    private let inference: CoreMetrics.Timer
-    private let batchTexts: Recorder
-    private let batchTokens: Recorder
-    private let queueDepth: Meter
     private let connections: Meter
-    private let modelInfo: [(String, String)]
 
     private struct RequestKey: Hashable {
         let handler: String
@@ -34,7 +23,7 @@ package final class ServerMetrics: Sendable {
         let method: String
     }
 
-    package init(_ classifier: Classifier, gate: StoredEvaluation?) {
+    package init() {
         let registry = registry
         requests = CachedMetrics { key in
             Counter(
@@ -51,31 +40,8 @@ package final class ServerMetrics: Sendable {
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
         inProgress = Meter(label: "http_requests_in_progress", factory: registry)
-        predictions = Dictionary(
-            uniqueKeysWithValues: classifier.labels.map {
-                ($0, Counter(label: "apus_predictions_total", dimensions: [("label", $0)], factory: registry))
-            })
-        confidence = Recorder(label: "apus_prediction_confidence", dimensions: [], aggregate: true, factory: registry)
-        inputTokens = Recorder(label: "apus_input_tokens", dimensions: [], aggregate: true, factory: registry)
-        truncated = Counter(label: "apus_truncated_total", factory: registry)
-        tokenizing = Timer(label: "apus_tokenize_seconds", factory: registry)
-        queueing = Timer(label: "apus_queue_seconds", factory: registry)
-        inference = Timer(label: "apus_inference_seconds", factory: registry)
-        batchTexts = Recorder(label: "apus_batch_texts", dimensions: [], aggregate: true, factory: registry)
-        batchTokens = Recorder(label: "apus_batch_tokens", dimensions: [], aggregate: true, factory: registry)
-        queueDepth = Meter(label: "apus_queue_depth", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
-        modelInfo = [
-            ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
-            ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
-        ]
-        if let gate { Meter(label: "apus_gate_accuracy", factory: registry).set(gate.accuracy) }
-    }
-
-    /// What model it is; its digest takes a while to compute.
-    func publish(modelDigest: String) {
-        Meter(label: "apus_model_info", dimensions: modelInfo + [("model_digest", modelDigest)], factory: registry).set(1)
     }
 
     /// Why a request was turned away though nothing was wrong with it.
@@ -105,45 +71,13 @@ package final class ServerMetrics: Sendable {
         if let error, RejectionReason(rawValue: error) != nil { rejections[error].increment() }
     }
 
-    package func record(batchOf encodings: [Encoding], took duration: Duration) {
-        batchTexts.record(encodings.count)
-        batchTokens.record(encodings.reduce(0) { $0 + $1.ids.count })
-        inference.record(duration: duration)
-    }
-
-    package func record(_ answer: InferenceQueue.Answer, tokenized: Duration) {
-        tokenizing.record(duration: tokenized)
-        queueing.record(duration: answer.queued)
-        for prediction in answer.predictions {
-            predictions[prediction.best.label]?.increment()
-            confidence.record(Double(prediction.best.value))
-            inputTokens.record(prediction.tokens)
-            if prediction.isTruncated { truncated.increment() }
-        }
-    }
-
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
-    package func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?) -> String {
-        queueDepth.set(depth)
+    func text(_ models: [ServedModel], connections open: Int) -> String {
         connections.set(open)
-        if let drift = drift?.current {
-            Meter(label: "apus_drift_samples", factory: registry).set(drift.samples)
-            for feature in ReferenceProfile.Feature.allCases {
-                let figures = drift.figures[feature]
-                publish("apus_drift_psi", feature, figures?.stabilityIndex)
-                publish("apus_drift_js_distance", feature, figures?.jensenShannonDistance)
-            }
-        }
         var text = registry.prometheusText()
+        ModelGauges.write(models, to: &text)
         ProcessMetrics.current?.write(to: &text)
         return text.text
-    }
-
-    /// Nothing is published where there is no value.
-    private func publish(_ name: String, _ feature: ReferenceProfile.Feature, _ value: Double?) {
-        let dimensions = [("feature", feature.rawValue)]
-        guard let value else { return registry.remove(name, dimensions) }
-        Meter(label: name, dimensions: dimensions, factory: registry).set(value)
     }
 }
 
@@ -196,7 +130,7 @@ extension ServerMetrics {
         "apus_drift_js_distance": .init(
             help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
         "apus_drift_samples": .init(help: "Predictions in the drift window."),
-        "apus_model_info": .init(help: "The model that is served; always 1."),
+        "apus_model_info": .init(help: "A model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
     ]
 }

@@ -11,7 +11,7 @@ struct PredictRoutes: Sendable {
                 "Content-Type is \(type); send application/json (curl: --json, or -H 'Content-Type: application/json')")
         }
         let limits = prediction.limits
-        let (body, predictions) = try await prediction.predict(request, context) {
+        let (body, _, predictions) = try await prediction.predict(request, context) {
             try PredictRequest(body: $0, limits: limits)
         }
         return .json(body.answer(predictions))
