@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import UnixSignals
 
 /// The HTTP server: its routes, the models behind them, their metrics and drift.
 public struct ApusServer: Sendable {
@@ -15,15 +16,27 @@ public struct ApusServer: Sendable {
     private let state = ServerState()
     private let routes: RouteTable
     private let models: ModelRegistry
+    private let loading: ModelLoading?
+    private let repository: ModelRepository?
     private let metrics: ServerMetrics
 
-    /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
-    /// limits contradict each other.
-    ///
-    /// - Parameter selfTest: what `GET /status` tells of it.
+    /// Of one model, which stays.
     public init(
-        classifier: Classifier, options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "apus"),
-        selfTest: SelfTest.Report? = nil
+        classifier: Classifier, options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "apus")
+    ) throws(InputError) {
+        let model = LoadedModel(classifier, from: ModelSource(name: options.modelName))
+        try self.init([model], options: options, logger: logger)
+    }
+
+    /// Throws `InputError` where a model directory's `reference_profile.json` or `evaluation_report.json` are damaged, limits
+    /// contradict each other, or two models have one name.
+    ///
+    /// - Parameters:
+    ///   - loaded: at least one model; the first answers where none is named.
+    ///   - loading: how others are loaded while these are served; nil where none are.
+    public init(
+        _ loaded: [LoadedModel], loading: ModelLoading? = nil, options: ServerOptions = ServerOptions(),
+        logger: Logger = Logger(label: "apus")
     ) throws(InputError) {
         let limits = options.limits
         guard limits.clientBatch <= limits.queuedTexts else {
@@ -34,16 +47,27 @@ public struct ApusServer: Sendable {
         self.options = options
         self.logger = logger
         let metrics = ServerMetrics()
-        let models = ModelRegistry([
+        let served = try loaded.map { (model) throws(InputError) in
             try ServedModel(
-                classifier, name: options.modelName, options: options, metrics: metrics, selfTest: selfTest, logger: logger)
-        ])
+                model.classifier, name: model.source.name, options: options, metrics: metrics, selfTest: model.selfTest,
+                logger: logger)
+        }
+        let names = served.map(\.names.name)
+        if let name = names.first(where: { name in names.count { $0 == name } > 1 }) {
+            throw InputError("--model", "two models are called \"\(name)\"; give each its own: --model NAME=MODEL")
+        }
+        let models = ModelRegistry(served)
+        let repository = loading.map {
+            ModelRepository(models, $0, loaded.map(\.source), options: options, metrics: metrics, logger: logger)
+        }
         let prediction = TextPrediction(models: models, limits: limits, state: state)
         let status = StatusRoutes(models, limits, state: state, metrics: metrics)
         let inference = InferenceProtocolRoutes(prediction: prediction, models: models, state: state)
         let pages = try Pages(models, limits: limits)
         let predict = PredictRoutes(prediction: prediction).predict
         let platforms = PlatformRoutes(models: models, limits: limits, state: state)
+        let changes = RepositoryRoutes(
+            repository: repository, prediction: prediction, hasKey: options.access.apiKey != nil)
         var rows: [RouteTable.Route] = [
             .init("/predict", post: predict),
             .init("/status", get: status.status),
@@ -60,6 +84,9 @@ public struct ApusServer: Sendable {
             .init("/v2", get: inference.server),
             .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
             .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
+            .init("/v2/repository/index", post: changes.index),
+            .init("/v2/repository/models/{model}/load", post: changes.load),
+            .init("/v2/repository/models/{model}/unload", post: changes.unload),
         ]
         for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
             rows.append(.init(model, get: inference.model))
@@ -77,6 +104,8 @@ public struct ApusServer: Sendable {
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
         self.models = models
+        self.loading = loading
+        self.repository = repository
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
@@ -92,10 +121,13 @@ public struct ApusServer: Sendable {
                     "threads": .stringConvertible(classifiers[0].threads),
                 ])
         }
+        var services: [any Service] = [
+            GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
+        ]
+        // The last is stopped first, and a reload under way must not hold that up.
+        if let repository, let file = loading?.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
         var configuration = ServiceGroupConfiguration(
-            services: [
-                GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
-            ],
+            services: services,
             gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
         // What is not answered by then waits for something that will not come.
         configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod + .seconds(1)
@@ -125,6 +157,18 @@ public struct ApusServer: Sendable {
                     logger.warning("the grace period is over; what still waits is refused")
                     state.abort()
                 }
+            }
+        }
+    }
+
+    /// Reads the models file again at each SIGHUP.
+    private struct HangUps: Service {
+        let repository: ModelRepository
+        let file: String
+
+        func run() async throws {
+            for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+                await repository.reload(file)
             }
         }
     }

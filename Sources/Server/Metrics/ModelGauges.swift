@@ -15,7 +15,9 @@ enum ModelGauges {
             ("apus_queue_depth", { [([], Double($0.queue.depth))] }),
         ]
         for (name, values) in rows {
-            let samples = models.flatMap { model in values(model).map { ([("model", model.names.name)] + $0.labels, $0.value) } }
+            let samples = models.flatMap { model in
+                values(model).map { ([("model", model.names.name)] + $0.labels, $0.value) }
+            }
             if samples.isEmpty { continue }
             text.begin(name, kind: "gauge", help: ServerMetrics.descriptions[name]?.help)
             for (labels, value) in samples { text.add(name, PrometheusText.labels(labels), value) }

@@ -9,6 +9,7 @@ package final class ServerMetrics: Sendable {
     private let requests: CachedMetrics<RequestKey, Counter>
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
+    private let loadFailures: CachedMetrics<String, Counter>
     private let inProgress: Meter
     private let connections: Meter
 
@@ -39,9 +40,13 @@ package final class ServerMetrics: Sendable {
         rejections = CachedMetrics { reason in
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
+        loadFailures = CachedMetrics { reason in
+            Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
+        }
         inProgress = Meter(label: "http_requests_in_progress", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
+        for reason in ModelLoadFailure.Reason.allCases { loadFailures[reason.rawValue].increment(by: 0) }
     }
 
     /// Why a request was turned away though nothing was wrong with it.
@@ -61,6 +66,8 @@ package final class ServerMetrics: Sendable {
 
     /// A request that no handler saw: it was no HTTP, or did not arrive in time.
     func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
+
+    func modelLoadFailed(_ reason: ModelLoadFailure.Reason) { loadFailures[reason.rawValue].increment() }
 
     package func requestStarted() { inProgress.increment(by: 1) }
 
@@ -130,6 +137,7 @@ extension ServerMetrics {
         "apus_drift_js_distance": .init(
             help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
         "apus_drift_samples": .init(help: "Predictions in the drift window."),
+        "apus_model_load_failures_total": .init(help: "Models that were not loaded, while others were served."),
         "apus_model_info": .init(help: "A model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
     ]

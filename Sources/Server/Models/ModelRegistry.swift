@@ -57,8 +57,14 @@ final class ModelRegistry: Sendable {
 
     var current: Models { models.withLock { $0 } }
 
-    /// In one step.
-    func change(_ body: (inout Models) -> Void) { models.withLock { body(&$0) } }
+    /// In one step. What is there no more is freed outside of the lock, behind which requests would wait.
+    func change(_ body: (inout Models) -> Void) {
+        _ = models.withLock { models in
+            let before = models
+            body(&models)
+            return before
+        }
+    }
 }
 
 extension ApusRequestContext {

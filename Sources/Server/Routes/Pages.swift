@@ -70,17 +70,22 @@ struct Pages: Sendable {
     /// The document with this server's figures, and the default model's.
     private func filled(_ document: String) -> String {
         let models = models.current
-        let labels = models.standard?.classifier.labels ?? []
-        let names = models.served.map { JSONValue.string($0.names.name) }
+        let counts = models.served.map(\.classifier.labels.count)
+        let own = models.standard?.classifier.labels ?? []
+        let others = models.served.flatMap(\.classifier.labels).filter { !own.contains($0) }
+        let names = models.served.map(\.names.name)
         let values: [(String, JSONValue)] = [
             ("model_id", .string(models.standard?.classifier.directory.name ?? "")),
-            ("model_name", .string(models.defaultName)), ("model_names", .array(names)),
+            ("model_name", .string(models.defaultName)), ("model_names", Self.array(names)),
             ("version", .string(apusVersion)), ("max_characters", .integer(TextTokenizer.maximumCharacters)),
-            ("max_client_batch", .integer(limits.clientBatch)), ("label_count", .integer(labels.count)),
-            ("labels", .array(labels.map(JSONValue.string))),
+            ("max_client_batch", .integer(limits.clientBatch)), ("label_count", .integer(counts.max() ?? 0)),
+            ("least_label_count", .integer(counts.min() ?? 0)),
+            ("default_labels", Self.array(own)), ("labels", Self.array(own + Set(others).sorted())),
         ]
         return values.reduce(document) { text, value in
             text.replacing("\"@\(value.0)@\"", with: String(decoding: value.1.serialized(), as: UTF8.self))
         }
     }
+
+    private static func array(_ strings: [String]) -> JSONValue { .array(strings.map(JSONValue.string)) }
 }

@@ -94,7 +94,8 @@ struct TextPrediction: Sendable {
     ) throws(RequestError) -> ServedModel {
         guard let inPath else { return try models.model(named) }
         if let named, try models.model(named) !== inPath {
-            throw .invalid("field \"model\" is \"\(named)\", but the path is \"\(inPath.names.name)\"'s; leave the field out")
+            throw .invalid(
+                "field \"model\" is \"\(named)\", but the path is \"\(inPath.names.name)\"'s; leave the field out")
         }
         return inPath
     }
@@ -107,7 +108,8 @@ struct TextPrediction: Sendable {
         let duration: Duration
     }
 
-    private func collect(_ request: Request) async throws -> [UInt8] {
+    /// The body, within the limits.
+    func collect(_ request: Request) async throws -> [UInt8] {
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw RequestError(
                 .unsupportedMediaType, "unsupported_media_type",
