@@ -85,6 +85,8 @@ public final class Classifier: Sendable {
         public var longTexts: LongTexts
         /// Whether the calibration in the model's directory, where there is one, is applied.
         public var usesCalibration: Bool
+        /// Shared with other models; nil for threads of its own.
+        package var workers: InferenceWorkers?
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,

@@ -35,15 +35,19 @@ package final class InferenceSession: Sendable {
     /// The most tokens of one pass.
     package let batchTokens: Int
     private let team: Team
-    private let thread = InferenceThread()
-    /// Held during a pass.
-    private let turn = Mutex(())
+    private let workers: InferenceWorkers
+    /// The memory of the weights and the passes; nothing else keeps it.
+    private let arena = Arena()
     private nonisolated(unsafe) let pass: any ModelPass
 
-    package init(_ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options) throws(InputError) {
+    /// - Parameter workers: shared with other models; nil for its own.
+    package init(
+        _ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options, workers: InferenceWorkers? = nil
+    ) throws(InputError) {
+        let workers = workers ?? InferenceWorkers()
+        self.workers = workers
         self.checkpoint = checkpoint
         batchTokens = Self.batchTokens(config)
-        let arena = Arena()
         let format: Linear.Format =
             switch (options.precision, options.backend) {
             case (.int8, _): .int8
@@ -55,9 +59,7 @@ package final class InferenceSession: Sendable {
         let leftovers = try weights.verifyAllUsed()
 
         if options.backend == .openblas { try OpenBLAS.required().setThreads(options.threads) }
-        team = try Team(
-            options.instructionSet, threads: options.backend == .openblas ? 1 : options.threads, runtime: options.runtime,
-            spreads: options.spreadsThreads, in: arena)
+        team = try workers.team(options)
         var options = options
         if options.backend != .openblas { options.threads = team.count }
         self.options = options
@@ -104,7 +106,7 @@ package final class InferenceSession: Sendable {
 
     /// One pass; `body` reads the logits, [texts, labels], in place.
     package func run<Result>(_ texts: [Encoding], _ body: (Matrix) -> Result) -> Result {
-        turn.withLock { _ in
+        workers.turn.withLock { _ in
             precondition(1...batchTokens ~= texts.reduce(0) { $0 + $1.ids.count })
             pass.fill(texts)
             team.run(pass)
@@ -116,12 +118,12 @@ package final class InferenceSession: Sendable {
     package func onInferenceThread<Result>(_ body: () -> Result) -> Result {
         guard team.count > 1 else { return body() }
         var result: Result?
-        thread.run { result = body() }
+        workers.thread.run { result = body() }
         return result!
     }
 
     /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
-    package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
+    package func enqueue(_ body: @escaping @Sendable () -> Void) { workers.thread.enqueue(body) }
 }
 
 /// What goes through a model of whatever architecture, in turn.

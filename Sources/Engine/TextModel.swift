@@ -52,7 +52,8 @@ package struct TransformerModel: TextModel {
         let config = try ModelConfig(directory: directory.path)
         tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
         session = try InferenceSession(
-            config, try Checkpoint.open(directory: directory.path), try options.inference())
+            config, try Checkpoint.open(directory: directory.path), try options.inference(),
+            workers: options.workers)
         scoreFunction = config.scoreFunction
         tokenTypes = config.sizes.types?.value
         architecture = config.architecture.rawValue

@@ -7,65 +7,71 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import UnixSignals
 
-/// The HTTP server of one model: its routes, the queue to the model, metrics and drift.
+/// The HTTP server: its routes, the models behind them, their metrics and drift.
 public struct ApusServer: Sendable {
-    let classifier: Classifier
     let options: ServerOptions
     let logger: Logger
     private let state = ServerState()
     private let routes: RouteTable
-    private let names: ModelNames
+    private let models: ModelRegistry
+    private let loading: ModelLoading?
+    private let repository: ModelRepository?
     private let metrics: ServerMetrics
     private let feedback: Feedback?
 
-    /// Throws `InputError` where the model directory's `reference_profile.json` or `evaluation_report.json` are damaged, or
-    /// limits contradict each other.
-    ///
-    /// - Parameter selfTest: what `GET /status` tells of it.
+    /// Of one model, which stays.
     public init(
-        classifier: Classifier, options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "apus"),
-        selfTest: SelfTest.Report? = nil
+        classifier: Classifier, options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "apus")
+    ) throws(InputError) {
+        let model = LoadedModel(classifier, from: ModelSource(name: options.modelName))
+        try self.init([model], options: options, logger: logger)
+    }
+
+    /// Throws `InputError` where a model directory's `reference_profile.json` or `evaluation_report.json` are damaged, limits
+    /// contradict each other, or two models have one name.
+    ///
+    /// - Parameters:
+    ///   - loaded: at least one model; the first answers where none is named.
+    ///   - loading: how others are loaded while these are served; nil where none are.
+    public init(
+        _ loaded: [LoadedModel], loading: ModelLoading? = nil, options: ServerOptions = ServerOptions(),
+        logger: Logger = Logger(label: "apus")
     ) throws(InputError) {
         let limits = options.limits
-        let batchTokens = limits.batchTokens ?? classifier.batchTokens
-        guard batchTokens <= classifier.batchTokens else {
-            throw InputError(
-                "--max-batch-tokens", "is \(batchTokens); a pass of this model takes \(classifier.batchTokens) at most")
-        }
         guard limits.clientBatch <= limits.queuedTexts else {
             throw InputError(
                 "--max-client-batch",
                 "is \(limits.clientBatch), more than the queue's \(limits.queuedTexts); raise --max-queue or lower it")
         }
-        self.classifier = classifier
         self.options = options
         self.logger = logger
-        let gate = try Self.gate(of: classifier, logger)
-        let drift = try ReferenceProfile(directory: classifier.directory, labels: classifier.labels)
-            .map { DriftMonitor($0, window: options.drift) }
-        let metrics = ServerMetrics(classifier, gate: gate)
-        let queue = InferenceQueue(
-            classifier, .init(texts: limits.queuedTexts, batchTokens: batchTokens), metrics: metrics)
-        let names = ModelNames(classifier.directory, chosen: options.modelName)
+        let metrics = ServerMetrics()
         let feedback =
-            options.feedback.answers > 0
-            ? try Feedback(options.feedback, metrics: metrics, logger: logger) : nil
-        // Only of one label of several can be said that another one was right.
-        let number =
-            classifier.kind == .oneLabel
-            ? feedback?.number(of: .init(name: names.name, labels: classifier.labels)) : nil
-        let prediction = TextPrediction(
-            classifier: classifier, limits: limits, queue: queue, metrics: metrics, drift: drift,
-            memory: feedback.flatMap { feedback in number.map { (feedback, $0) } }, state: state)
-        let status = StatusRoutes(
-            classifier, limits, queue: queue, drift: drift, feedback: feedback, state: state, metrics: metrics, gate: gate,
-            selfTest: selfTest)
-        let inference = InferenceProtocolRoutes(prediction: prediction, state: state, names: names)
-        let pages = try Pages(classifier, limits: limits, modelName: names.name)
+            options.feedback.answers > 0 ? try Feedback(options.feedback, metrics: metrics, logger: logger) : nil
+        let served = try loaded.map { (model) throws(InputError) in
+            try ServedModel(
+                model.classifier, name: model.source.name, options: options, metrics: metrics, feedback: feedback,
+                selfTest: model.selfTest, logger: logger)
+        }
+        let names = served.map(\.names.name)
+        if let name = names.first(where: { name in names.count { $0 == name } > 1 }) {
+            throw InputError("--model", "two models are called \"\(name)\"; give each its own: --model NAME=MODEL")
+        }
+        let models = ModelRegistry(served)
+        let repository = loading.map {
+            ModelRepository(models, $0, loaded.map(\.source), options: options, metrics: metrics, feedback: feedback,
+                logger: logger)
+        }
+        let prediction = TextPrediction(models: models, limits: limits, state: state)
+        let status = StatusRoutes(models, limits, state: state, metrics: metrics, feedback: feedback)
+        let inference = InferenceProtocolRoutes(prediction: prediction, models: models, state: state)
+        let pages = try Pages(models, limits: limits)
         let predict = PredictRoutes(prediction: prediction).predict
-        let platforms = PlatformRoutes(
-            classifier, limits, batchTokens: batchTokens, names: names, state: state, predict: predict)
+        let platforms = PlatformRoutes(models: models, limits: limits, state: state)
+        let changes = RepositoryRoutes(
+            repository: repository, prediction: prediction, hasKey: options.access.apiKey != nil)
         var rows: [RouteTable.Route] = [
             .init("/predict", post: predict),
             .init("/status", get: status.status),
@@ -77,11 +83,14 @@ public struct ApusServer: Sendable {
             .init("/info", get: platforms.info),
             .init("/invocations", post: predict),
             .init("/v1/models", get: platforms.models),
-            .init("/v1/models/{model}:predict", post: platforms.predictByName),
+            .init("/v1/models/{model}:predict", post: predict),
             .init("/v1/models/{model}", get: platforms.model),
             .init("/v2", get: inference.server),
             .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
             .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
+            .init("/v2/repository/index", post: changes.index),
+            .init("/v2/repository/models/{model}/load", post: changes.load),
+            .init("/v2/repository/models/{model}/unload", post: changes.unload),
         ]
         for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
             rows.append(.init(model, get: inference.model))
@@ -102,33 +111,31 @@ public struct ApusServer: Sendable {
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
         self.feedback = feedback
-        self.names = names
-    }
-
-    /// The stored report, where it tells of this model: another model's would be taken for its own.
-    private static func gate(of classifier: Classifier, _ logger: Logger) throws(InputError) -> StoredEvaluation? {
-        guard let report = try StoredEvaluation(directory: classifier.directory) else { return nil }
-        guard let difference = report.difference(from: classifier) else { return report }
-        logger.warning(
-            "evaluation_report.json is left out: it \(difference). Renew it with apus evaluate --report",
-            metadata: ["file": .string(classifier.directory.file(StoredEvaluation.fileName))])
-        return nil
+        self.models = models
+        self.loading = loading
+        self.repository = repository
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
     public func run(host: String, port: Int) async throws {
         let application = application(host: host, port: port) { port in
+            let classifiers = models.current.served.map(\.classifier)
             logger.info(
                 "serving",
                 metadata: [
-                    "url": .string("http://\(host):\(port)"), "model": .string(classifier.directory.name),
-                    "isa": .string(classifier.instructionSet.name), "threads": .stringConvertible(classifier.threads),
+                    "url": .string("http://\(host):\(port)"),
+                    "model": .string(classifiers.map(\.directory.name).joined(separator: ", ")),
+                    "isa": .string(classifiers[0].instructionSet.name),
+                    "threads": .stringConvertible(classifiers[0].threads),
                 ])
         }
+        var services: [any Service] = [
+            GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
+        ]
+        // The last is stopped first, and a reload under way must not hold that up.
+        if let repository, let file = loading?.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
         var configuration = ServiceGroupConfiguration(
-            services: [
-                GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
-            ],
+            services: services,
             gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
         // What is not answered by then waits for something that will not come.
         configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod + .seconds(1)
@@ -163,6 +170,18 @@ public struct ApusServer: Sendable {
         }
     }
 
+    /// Reads the models file again at each SIGHUP.
+    private struct HangUps: Service {
+        let repository: ModelRepository
+        let file: String
+
+        func run() async throws {
+            for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+                await repository.reload(file)
+            }
+        }
+    }
+
     /// - Parameter onRunning: gets the port that is open.
     package func application(
         host: String = "127.0.0.1", port: Int = 0, onRunning: @escaping @Sendable (Int) -> Void = { _ in }
@@ -182,7 +201,7 @@ public struct ApusServer: Sendable {
         }
         let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
         return Application(
-            responder: WholeModelIDs(router().buildResponder(), names),
+            responder: WholeModelIDs(router().buildResponder(), models),
             server: HTTPServerBuilder { responder in
                 HTTPConnection(responder: responder, limits: limits, state: state, refused: refused, executors: executors)
             },

@@ -4,7 +4,33 @@ import Engine
 /// What every command takes that loads a model.
 struct ModelOptions: ParsableArguments {
     @OptionGroup var location: ModelLocation
+    @OptionGroup var how: ClassifierOptions
 
+    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION`, `APUS_THRESHOLD`,
+    /// `APUS_LONG_TEXTS` and `APUS_RAW`.
+    func classifier() async throws -> Classifier {
+        let classifier = try Classifier(try await location.resolve(), options: try options())
+        if let note = classifier.note { StandardError.write("apus: \(note)\n") }
+        return classifier
+    }
+
+    func options() throws -> Classifier.Options { try how.options() }
+
+    /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.
+    func tokens() async throws -> (_ text: String, _ index: Int) throws -> [(id: Int, token: String)] {
+        let directory = try await location.resolve()
+        if let file = directory.fastText {
+            let classifier = try FastTextClassifier(file, options: .init(preparation: try how.preparation()))
+            return { try classifier.tokens($0, index: $1) }
+        }
+        let tokenizer = try TextTokenizer(directory, preparation: try how.preparation())
+        let tokens = tokenizer.tokensByID()
+        return { try tokenizer.encode($0, index: $1).ids.map { ($0, tokens[$0] ?? "") } }
+    }
+}
+
+/// How a model computes.
+struct ClassifierOptions: ParsableArguments {
     @Option(help: "The arithmetic of the matrix products: int8 or f32 (default: int8; f32 with --backend openblas).")
     var precision: Precision?
 
@@ -36,17 +62,6 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    /// The options, else `APUS_PRECISION`, `APUS_BACKEND`, `APUS_THREADS`, `APUS_TEXT_PREPARATION`, `APUS_THRESHOLD`,
-    /// `APUS_LONG_TEXTS` and `APUS_RAW`.
-    /// - Parameter say: what is done with the classifier's note.
-    func classifier(
-        say: (String) -> Void = { StandardError.write("apus: \($0)\n") }
-    ) async throws -> Classifier {
-        let classifier = try Classifier(try await location.resolve(), options: try options())
-        if let note = classifier.note { say(note) }
-        return classifier
-    }
-
     func options() throws -> Classifier.Options {
         let settings = Settings()
         return Classifier.Options(
@@ -59,19 +74,7 @@ struct ModelOptions: ParsableArguments {
             usesCalibration: !(try settings.flag(raw, "--raw")))
     }
 
-    /// A text's tokens, by the model's tokenizer alone; its weights are not loaded.
-    func tokens() async throws -> (_ text: String, _ index: Int) throws -> [(id: Int, token: String)] {
-        let directory = try await location.resolve()
-        if let file = directory.fastText {
-            let classifier = try FastTextClassifier(file, options: .init(preparation: try preparation()))
-            return { try classifier.tokens($0, index: $1) }
-        }
-        let tokenizer = try TextTokenizer(directory, preparation: try preparation())
-        let tokens = tokenizer.tokensByID()
-        return { try tokenizer.encode($0, index: $1).ids.map { ($0, tokens[$0] ?? "") } }
-    }
-
-    private func preparation() throws -> TextPreparation? {
+    func preparation() throws -> TextPreparation? {
         try Settings().text(textPreparation, "--text-preparation")
             .map { try TextPreparation(named: $0, by: "--text-preparation") }
     }

@@ -5,13 +5,13 @@ import Server
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serves a model over HTTP.",
+        abstract: "Serves models over HTTP.",
         discussion: "Every option may stand in the environment too: --max-queue as APUS_MAX_QUEUE.")
 
     /// What a server has open beside its connections: files, pipes, event loops.
     private static let otherFiles = 128
 
-    @OptionGroup var model: ModelOptions
+    @OptionGroup var models: ServedModels
     @OptionGroup var server: ServeOptions
 
     @Option(help: "The address to listen on (default: 127.0.0.1).")
@@ -43,23 +43,38 @@ struct Serve: AsyncParsableCommand {
         defer { writer.flush() }
         let port = try Platform.port(port, settings) { logger.warning("\($0)") }
         OpenFiles.allow(options.limits.connections + Self.otherFiles)
-        let classifier = try await model.classifier { logger.warning("\($0)") }
         if let note = InstructionSet.note { logger.warning("\(note)") }
-        if try settings.flag(requireGate, "--require-gate"), let failures = try GateRequirement.failures(of: classifier) {
-            StandardError.write(failures.map { "apus: the model's stored gate failed: \($0.printable)\n" }.joined())
-            throw ExitCode(1)
-        }
-        var report: SelfTest.Report?
-        if !(try settings.flag(noSelfTest, "--no-self-test")) {
-            let selfTest = try await SelfTest(classifier: classifier, options: options).run()
-            if !selfTest.failures.isEmpty {
-                StandardError.write(
-                    selfTest.failures.map { "apus: the self-test failed: \($0.name): \($0.failure ?? "")\n" }.joined())
+        let requiresGate = try settings.flag(requireGate, "--require-gate")
+        let testsItself = !(try settings.flag(noSelfTest, "--no-self-test"))
+        let load = try models.loader { logger.warning("\($0)") }
+        let (sources, file) = try models.sources(options.modelName)
+        var loaded: [LoadedModel] = []
+        for source in sources {
+            let classifier = try await load(source, true)
+            if requiresGate, let failures = try GateRequirement.failures(of: classifier) {
+                StandardError.write(failures.map { "apus: the model's stored gate failed: \($0.printable)\n" }.joined())
                 throw ExitCode(1)
             }
-            report = selfTest
+            let report = testsItself ? try await selfTest(classifier, source, options) : nil
+            loaded.append(LoadedModel(classifier, from: source, selfTest: report))
         }
-        try await ApusServer(classifier: classifier, options: options, logger: logger, selfTest: report)
-            .run(host: host, port: port)
+        let loading = ModelLoading(
+            file: file, requiresGate: requiresGate, allowsRequests: try settings.flag(models.allowLoad, "--allow-load"),
+            load: load)
+        try await ApusServer(loaded, loading: loading, options: options, logger: logger).run(host: host, port: port)
+    }
+
+    private func selfTest(
+        _ classifier: Classifier, _ source: ModelSource, _ options: ServerOptions
+    ) async throws -> SelfTest.Report {
+        var options = options
+        options.modelName = source.name
+        let report = try await SelfTest(classifier: classifier, options: options).run()
+        guard report.failures.isEmpty else {
+            StandardError.write(
+                report.failures.map { "apus: the self-test failed: \($0.name): \($0.failure ?? "")\n" }.joined())
+            throw ExitCode(1)
+        }
+        return report
     }
 }

@@ -143,7 +143,7 @@ struct ServeOptions: ParsableArguments {
 
     private func name(_ settings: Settings) throws(InputError) -> String? {
         guard let name = try settings.text(modelName, "--model-name") else { return nil }
-        guard name.wholeMatch(of: /[A-Za-z0-9._\-]{1,128}/) != nil else {
+        guard ModelSource.isName(name) else {
             throw InputError("--model-name", "\"\(name)\" is no name; give letters, digits, dots, hyphens and underscores")
         }
         return name

@@ -390,7 +390,7 @@ def test_the_key_of_the_secret_opens_predictions_and_metrics_and_nothing_else_do
     key = SECRETS[credentials["name"]][credentials["key"]]
     assert pod.request("GET", 7860, path)[0] == 401
     status, text = pod.request("GET", 7860, path, Authorization=f"{endpoint['authorization']['type']} {key}")
-    assert status == 200 and b"\napus_queue_depth 0" in text, "the queue's autoscaler has no metric"
+    assert status == 200 and b"\napus_queue_depth{model=" in text, "the queue's autoscaler has no metric"
 
 
 def test_a_service_named_apus_keeps_no_container_from_starting_with_or_without_what_the_manifest_says(built, apus, run):

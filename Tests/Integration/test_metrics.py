@@ -23,21 +23,21 @@ METRICS = {
     "http_requests": ("counter", {"handler", "method", "status"}),
     "http_request_duration_seconds": ("histogram", {"handler", "method"}),
     "http_requests_in_progress": ("gauge", set()),
-    "apus_predictions": ("counter", {"label"}),
-    "apus_prediction_confidence": ("histogram", set()),
-    "apus_input_tokens": ("histogram", set()),
-    "apus_batch_texts": ("histogram", set()),
-    "apus_batch_tokens": ("histogram", set()),
-    "apus_queue_depth": ("gauge", set()),
-    "apus_tokenize_seconds": ("histogram", set()),
-    "apus_queue_seconds": ("histogram", set()),
-    "apus_inference_seconds": ("histogram", set()),
+    "apus_predictions": ("counter", {"model", "label"}),
+    "apus_prediction_confidence": ("histogram", {"model"}),
+    "apus_input_tokens": ("histogram", {"model"}),
+    "apus_batch_texts": ("histogram", {"model"}),
+    "apus_batch_tokens": ("histogram", {"model"}),
+    "apus_queue_depth": ("gauge", {"model"}),
+    "apus_tokenize_seconds": ("histogram", {"model"}),
+    "apus_queue_seconds": ("histogram", {"model"}),
+    "apus_inference_seconds": ("histogram", {"model"}),
     "apus_rejected": ("counter", {"reason"}),
-    "apus_truncated": ("counter", set()),
-    "apus_drift_psi": ("gauge", {"feature"}),
-    "apus_drift_js_distance": ("gauge", {"feature"}),
-    "apus_drift_samples": ("gauge", set()),
-    "apus_model_info": ("gauge", {"model", "revision", "precision", "isa", "model_digest"}),
+    "apus_truncated": ("counter", {"model"}),
+    "apus_drift_psi": ("gauge", {"model", "feature"}),
+    "apus_drift_js_distance": ("gauge", {"model", "feature"}),
+    "apus_drift_samples": ("gauge", {"model"}),
+    "apus_model_info": ("gauge", {"model", "id", "revision", "precision", "isa", "model_digest"}),
     "apus_connections": ("gauge", set()),
     "process_cpu_seconds": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
@@ -89,7 +89,7 @@ def test_what_the_metrics_say_of_the_model_is_what_status_says(server):
     status, metrics = server.status(), server.metrics()
     [info] = metrics.matching("apus_model_info")
     assert info.value == 1
-    assert info.labels["model"] == status["model"]
+    assert (info.labels["model"], info.labels["id"]) == (status["name"], status["model"])
     assert (info.labels["precision"], info.labels["isa"]) == (status["precision"], status["isa"])
     assert info.labels["model_digest"] == status["model_digest"] and status["calibration"] is None
     assert {sample.labels["label"] for sample in metrics.matching("apus_predictions_total")} == set(status["labels"])

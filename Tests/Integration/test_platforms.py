@@ -256,7 +256,7 @@ def test_a_field_that_cannot_be_honoured_is_refused_by_its_name(server, body, na
 def test_fields_that_change_nothing_are_ignored(server):
     plain = ask(server, {"inputs": TEXT})
     for more in ({"normalize": True}, {"options": {"wait_for_model": True, "use_cache": False}}, {"padding": True},
-                 {"model": "x"}, {"max_length": None}, {"return_all_scores": True}):
+                 {"model": MODEL}, {"model": None}, {"max_length": None}, {"return_all_scores": True}):
         assert ask(server, {"inputs": TEXT} | more) == plain
     assert len(ask(server, {"inputs": TEXT, "return_all_scores": False})) == 1
 

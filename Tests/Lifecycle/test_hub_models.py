@@ -105,7 +105,7 @@ def test_a_server_tells_the_models_name_and_commit(start_server, hub: FakeHub, c
     status = server.status()
     assert ID in json.dumps(status["model"]) and commit in json.dumps(status), status
     sample, = server.metrics().matching("apus_model_info")
-    assert (sample.labels["model"], sample.labels["revision"]) == (ID, commit)
+    assert (sample.labels["id"], sample.labels["revision"]) == (ID, commit)
     assert server.predict("good").status_code == 200
 
 

@@ -65,8 +65,10 @@ import Testing
             _ = try await post(client, #"{"text":"d"}"#)
             let metrics = try await get(client, "/metrics").text
             for feature in ["label", "confidence", "tokens"] {
-                #expect(metrics.contains("\napus_drift_psi{feature=\"\(feature)\"} "))
-                #expect(metrics.contains("\napus_drift_js_distance{feature=\"\(feature)\"} "))
+                #expect(metrics.contains("\napus_drift_psi{model=\"minilm-l6-tweet-sentiment\",feature=\"\(feature)\"} "))
+                #expect(
+                    metrics.contains("\napus_drift_js_distance{model=\"minilm-l6-tweet-sentiment\",feature=\"\(feature)\"} ")
+                )
             }
             let drift = try JSONValue(parsing: Array(try await get(client, "/status").text.utf8))["drift"]
             #expect(drift?["samples"] == 4 && (drift?["features"]?["tokens"]?["psi"]?.double ?? 0) > 0)

@@ -15,7 +15,7 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 7, 16, 50])
     func `the ring finds what a plain list of the last answers has, whatever came, and however often`(capacity: Int) {
-        var generator = SplitMix64(seed: UInt64(capacity))
+        var generator = SplitMix64(state: UInt64(capacity))
         var ring = AnswerRing(capacity: capacity)
         var list: [(request: Int, key: Int, index: Int, predicted: UInt16, actual: UInt16?)] = []
         for request in 0..<400 {
@@ -62,7 +62,7 @@ import Testing
     }
 
     private static let records: [FeedbackLog.Record] = [
-        .model(number: 0, name: "a \"name\"", labels: ["négatif", "positif"]),
+        .model(number: 0, name: "a \"name\"", digest: "ab", labels: ["négatif", "positif"]),
         .answer(
             key(1), model: 0, at: 7, labels: [.init(predicted: 1, confidence: 0.75), .init(predicted: 0, confidence: 1)]),
         .feedback(key(1), index: 1, actual: 1, at: 9),

@@ -15,8 +15,9 @@ import Testing
 
     private static func queue(texts: Int = 1024, batchTokens: Int = 1024) throws -> (InferenceQueue, ServerMetrics) {
         let classifier = try classifier.get()
-        let metrics = ServerMetrics(classifier, gate: nil)
-        return (InferenceQueue(classifier, .init(texts: texts, batchTokens: batchTokens), metrics: metrics), metrics)
+        let metrics = ServerMetrics()
+        let figures = ModelMetrics("m", labels: classifier.labels, in: metrics.registry)
+        return (InferenceQueue(classifier, .init(texts: texts, batchTokens: batchTokens), metrics: figures), metrics)
     }
 
     private static func client(
@@ -38,7 +39,7 @@ import Testing
     }
 
     private static func figure(_ name: String, _ metrics: ServerMetrics) -> Double? {
-        metrics.registry.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap {
+        metrics.registry.text.split(separator: "\n").first { $0.hasPrefix(name + "{model=\"m\"} ") }.flatMap {
             Double($0.split(separator: " ")[1])
         }
     }

@@ -43,16 +43,20 @@ func metricsBenchmarks() {
         let encodings = [try classifier.encode(tweets[0])]
         let answer = InferenceQueue.Answer(
             predictions: try classifier.predict(encodings), queued: .microseconds(10), inferred: .microseconds(400))
-        let metrics = ServerMetrics(classifier, gate: nil)
+        let metrics = ServerMetrics()
+        let model = ModelMetrics("m", labels: classifier.labels, in: metrics.registry)
         let record = {
             metrics.requestStarted()
-            metrics.record(batchOf: encodings, took: answer.inferred)
-            metrics.record(answer, tokenized: .microseconds(5))
+            model.record(batchOf: encodings, took: answer.inferred)
+            model.record(answer, tokenized: .microseconds(5))
             metrics.requestEnded(handler: "/predict", method: "POST", status: 200, error: nil, took: .microseconds(500))
         }
         record()
-        let text = metrics.text(queueDepth: 0, connections: 1, drift: nil)
-        for line in ["apus_batch_texts_count 1", "apus_predictions_total{label=\"\(answer.predictions[0].best.label)\"} 1"] {
+        let text = metrics.registry.text
+        let label = answer.predictions[0].best.label
+        for line in [
+            "apus_batch_texts_count{model=\"m\"} 1", "apus_predictions_total{model=\"m\",label=\"\(label)\"} 1",
+        ] {
             try expect(text.contains(line + "\n"), "\(line) is not in /metrics")
         }
         let repeated = Repeated(record)

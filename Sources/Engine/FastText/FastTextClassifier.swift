@@ -6,7 +6,7 @@ package final class FastTextClassifier: TextModel {
     package let options: InferenceSession.Options
     package var note: String? { nil }
     package let preparation: TextPreparation
-    private let thread = InferenceThread()
+    private let thread: InferenceThread
     private let scratch: Mutex<FastTextModel.Scores>
 
     /// - Parameter file: the model's, `.bin` or `.ftz`.
@@ -23,6 +23,7 @@ package final class FastTextClassifier: TextModel {
         options.precision = .f32
         options.backend = .simd
         options.threads = 1
+        thread = options.workers?.thread ?? InferenceThread()
         self.options = try options.inference()
         // The library takes texts as they are, and so were its models trained.
         preparation = options.preparation ?? .none

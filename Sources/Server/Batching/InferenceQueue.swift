@@ -23,7 +23,7 @@ package final class InferenceQueue: Sendable {
     /// The most tokens that wait: no bound for models that cut texts off, but of a fastText model's each text may be long.
     private let waitingTokens: Int
     private let classifier: Classifier
-    private let metrics: ServerMetrics
+    private let metrics: ModelMetrics
     private let state = Mutex(State())
 
     private struct State {
@@ -36,7 +36,7 @@ package final class InferenceQueue: Sendable {
         var isRunning = false
     }
 
-    package init(_ classifier: Classifier, _ limits: Limits, metrics: ServerMetrics) {
+    package init(_ classifier: Classifier, _ limits: Limits, metrics: ModelMetrics) {
         self.classifier = classifier
         self.limits = limits
         self.metrics = metrics

@@ -9,6 +9,7 @@ package final class Feedback: Sendable {
     /// A model, as the answers are told apart.
     struct Model: Equatable {
         let name: String
+        let digest: String
         let labels: [String]
     }
 
@@ -98,22 +99,30 @@ package final class Feedback: Sendable {
         if isLogged { state.unwritten += record.bytes }
     }
 
-    /// The number that a model's answers are kept under; the same for a model of the same name and labels. nil for a model with
-    /// over 65,536 labels, and after as many models.
-    func number(of model: Model) -> UInt16? {
-        state.withLock { state in
-            if let number = state.models.firstIndex(of: model) { return UInt16(number) }
-            guard model.labels.count <= 1 << 16, let number = UInt16(exactly: state.models.count) else { return nil }
-            state.models.append(model)
-            note(.model(number: number, name: model.name, labels: model.labels), &state)
-            return number
+    /// What is remembered of one model's answers.
+    struct Memory: Sendable {
+        fileprivate let feedback: Feedback
+        /// What its answers are told apart by; the same for a model of the same name, digest and labels.
+        let number: UInt16
+
+        /// Remembers the answers to a request's texts.
+        func record(_ predictions: [Prediction], of identifier: String) {
+            feedback.record(predictions, of: identifier, model: number)
         }
     }
 
-    /// Remembers the answers to a request's texts.
-    ///
-    /// - Parameter model: its number.
-    func record(_ predictions: [Prediction], of identifier: String, model: UInt16) {
+    /// nil for a model with over 65,536 labels, and after as many models.
+    func memory(of model: Model) -> Memory? {
+        state.withLock { state in
+            if let number = state.models.firstIndex(of: model) { return Memory(feedback: self, number: UInt16(number)) }
+            guard model.labels.count <= 1 << 16, let number = UInt16(exactly: state.models.count) else { return nil }
+            state.models.append(model)
+            note(.model(number: number, name: model.name, digest: model.digest, labels: model.labels), &state)
+            return Memory(feedback: self, number: number)
+        }
+    }
+
+    private func record(_ predictions: [Prediction], of identifier: String, model: UInt16) {
         let key = Self.key(identifier)
         let labels = predictions.map {
             AnswerRing.Label(predicted: UInt16($0.bestIndex), confidence: $0.best.value)
@@ -169,20 +178,24 @@ package final class Feedback: Sendable {
         }
     }
 
-    /// By a model's name, how right it was within the window; nil where nothing was said of it.
-    func live() -> [(model: String, accuracy: LiveAccuracy?)] {
+    /// By the models' numbers, how right they were within the window; none of whom nothing was said.
+    func live() -> [UInt16: LiveAccuracy] {
         let oldest = now() - min(now(), UInt32(clamping: options.window.components.seconds))
         typealias Judged = (actual: Int, predicted: Int, confidence: Float)
         let (judged, models) = state.withLock { state in
-            var judged = [[Judged]](repeating: [], count: state.models.count)
+            var judged: [UInt16: [Judged]] = [:]
             if state.ring.judgedCount > 0 {
                 for answer in state.ring.answers where answer.judged > oldest {
-                    judged[Int(answer.model)].append((Int(answer.actual), Int(answer.predicted), answer.confidence))
+                    judged[answer.model, default: []].append(
+                        (Int(answer.actual), Int(answer.predicted), answer.confidence))
                 }
             }
             return (judged, state.models)
         }
-        return zip(models, judged).map { ($0.name, LiveAccuracy($1, labels: $0.labels)) }
+        return Dictionary(
+            uniqueKeysWithValues: judged.compactMap { number, judged in
+                LiveAccuracy(judged, labels: models[Int(number)].labels).map { (number, $0) }
+            })
     }
 
     /// How many answers are remembered at most, and how old the oldest one is, in seconds.
@@ -191,12 +204,15 @@ package final class Feedback: Sendable {
         return state.withLock { (options.answers, $0.ring.oldestTime.map { Int(time) - Int($0) } ?? 0) }
     }
 
-    var json: JSONValue {
+    func json(_ models: [ServedModel]) -> JSONValue {
         let kept = state.withLock { $0.ring.answers.count }
-        let live = live().compactMap { live in live.accuracy.map { JSONValue.Member(live.model, $0.json) } }
+        let live = live()
+        let members = models.compactMap { model in
+            model.memory.flatMap { live[$0.number] }.map { JSONValue.Member(model.names.name, $0.json) }
+        }
         return [
             "answers": .integer(kept), "limit": .integer(options.answers),
-            "window_seconds": .number(options.window / .seconds(1)), "live": .object(live),
+            "window_seconds": .number(options.window / .seconds(1)), "live": .object(members),
         ]
     }
 
@@ -212,8 +228,8 @@ extension Feedback.State {
     /// Takes a record of the log back in; one that does not fit those before it is left out.
     fileprivate mutating func replay(_ record: FeedbackLog.Record, at now: UInt32) {
         switch record {
-        case .model(let number, let name, let labels):
-            if number == models.count { models.append(.init(name: name, labels: labels)) }
+        case .model(let number, let name, let digest, let labels):
+            if number == models.count { models.append(.init(name: name, digest: digest, labels: labels)) }
         case .answer(let key, let model, let time, let labels):
             guard model < models.count, labels.allSatisfy({ $0.predicted < models[Int(model)].labels.count }) else { return }
             // A clock that was set back must not make answers that never grow old.
@@ -230,7 +246,9 @@ extension Feedback.State {
     fileprivate var records: [UInt8] {
         var records: [UInt8] = []
         for (number, model) in models.enumerated() {
-            records += FeedbackLog.Record.model(number: UInt16(number), name: model.name, labels: model.labels).bytes
+            let record = FeedbackLog.Record.model(
+                number: UInt16(number), name: model.name, digest: model.digest, labels: model.labels)
+            records += record.bytes
         }
         for slots in ring.requests {
             let answers = slots.map { ring.answers[$0] }

@@ -7,7 +7,7 @@ import Foundation
 package final class FeedbackLog {
     package enum Record: Equatable {
         /// What the records behind it call model `number`.
-        case model(number: UInt16, name: String, labels: [String])
+        case model(number: UInt16, name: String, digest: String, labels: [String])
         case answer(AnswerRing.Key, model: UInt16, at: UInt32, labels: [AnswerRing.Label])
         /// Label `actual` of the answer's model was right for text `index`.
         case feedback(AnswerRing.Key, index: UInt32, actual: UInt16, at: UInt32)
@@ -119,9 +119,9 @@ extension FeedbackLog.Record {
     package var bytes: [UInt8] {
         var payload: [UInt8]
         switch self {
-        case .model(let number, let name, let labels):
+        case .model(let number, let name, let digest, let labels):
             payload = [1] + Self.bytes(number)
-            payload += JSONValue.array([.string(name)] + labels.map(JSONValue.string)).serialized()
+            payload += JSONValue.array([.string(name), .string(digest)] + labels.map(JSONValue.string)).serialized()
         case .answer(let key, let model, let time, let labels):
             payload = [2] + Self.bytes(key) + Self.bytes(model) + Self.bytes(time)
             for label in labels { payload += Self.bytes(label.predicted) + Self.bytes(label.confidence.bitPattern) }
@@ -144,10 +144,11 @@ extension FeedbackLog.Record {
         switch kind {
         case 1 where payload.count >= 2:
             let number = take(&payload, UInt16.self)
-            guard let texts = (try? JSONValue(parsing: Array(payload)))?.array?.compactMap(\.string), !texts.isEmpty else {
+            guard let texts = (try? JSONValue(parsing: Array(payload)))?.array?.compactMap(\.string), texts.count > 1 else {
                 return nil
             }
-            return (.model(number: number, name: texts[0], labels: Array(texts.dropFirst())), 8 + Int(length))
+            let labels = Array(texts.dropFirst(2))
+            return (.model(number: number, name: texts[0], digest: texts[1], labels: labels), 8 + Int(length))
         case 2 where payload.count >= 22 && (payload.count - 22).isMultiple(of: 6):
             let (key, model, time) = (takeKey(&payload), take(&payload, UInt16.self), take(&payload, UInt32.self))
             var labels: [AnswerRing.Label] = []

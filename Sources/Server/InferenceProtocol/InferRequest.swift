@@ -18,6 +18,7 @@ struct InferRequest: TextPrediction.Body {
     /// What is answered, in order, and whether as binary data.
     let outputs: [(output: Output, isBinary: Bool)]
     let pairs: [String?] = []
+    let model: String? = nil
     var longTexts: LongTexts? { nil }
     var truncationSide: TruncationSide? { nil }
 

@@ -1,13 +1,13 @@
 import Engine
 import Hummingbird
 
-/// `/v2/…`: the Open Inference Protocol, version 2, for one model.
+/// `/v2/…`: the Open Inference Protocol, version 2, for each model.
 struct InferenceProtocolRoutes: Sendable {
     private static let version = "1"
 
     let prediction: TextPrediction
+    let models: ModelRegistry
     let state: ServerState
-    let names: ModelNames
 
     func server(_ request: Request, _ context: ApusRequestContext) -> Response {
         .json(["name": "apus", "version": .string(apusVersion), "extensions": ["binary_tensor_data"]])
@@ -17,17 +17,18 @@ struct InferenceProtocolRoutes: Sendable {
 
     func ready(_ request: Request, _ context: ApusRequestContext) throws -> Response {
         try state.refuseWhenStopping()
+        _ = try models.current.model(nil)
         return .json(["ready": true])
     }
 
     func model(_ request: Request, _ context: ApusRequestContext) throws -> Response {
-        try checkModel(context)
+        let model = try model(context)
         func tensor(_ name: String, _ type: String, _ shape: JSONValue) -> JSONValue {
             ["name": .string(name), "datatype": .string(type), "shape": shape]
         }
-        let labels = prediction.classifier.labels.count
+        let labels = model.classifier.labels.count
         return .json([
-            "name": .string(names.name), "versions": [.string(Self.version)], "platform": "apus",
+            "name": .string(model.names.name), "versions": [.string(Self.version)], "platform": "apus",
             "inputs": [tensor("text", "BYTES", [-1])],
             "outputs": [
                 tensor("label", "BYTES", [-1]), tensor("score", "FP32", [-1]),
@@ -37,13 +38,13 @@ struct InferenceProtocolRoutes: Sendable {
     }
 
     func modelReady(_ request: Request, _ context: ApusRequestContext) throws -> Response {
-        try checkModel(context)
+        let model = try model(context)
         try state.refuseWhenStopping()
-        return .json(["name": .string(names.name), "ready": true])
+        return .json(["name": .string(model.names.name), "ready": true])
     }
 
     func infer(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
-        try checkModel(context)
+        _ = try model(context)
         let isBinary = request.headers[.contentType]?.lowercased() == "application/octet-stream"
         if let type = request.headers[.contentType], !isBinary, !PredictRoutes.isJSON(type) {
             throw RequestError(
@@ -59,17 +60,18 @@ struct InferenceProtocolRoutes: Sendable {
             headerLength = length
         }
         let limits = prediction.limits
-        let (body, predictions) = try await prediction.predict(request, context) { [headerLength] bytes in
+        let (body, model, predictions) = try await prediction.predict(request, context) { [headerLength] bytes in
             try InferRequest(body: bytes, headerLength: headerLength, limits: limits)
         }
-        return InferResponse(body, predictions, modelName: names.name, version: Self.version).response
+        return InferResponse(body, predictions, modelName: model.names.name, version: Self.version).response
     }
 
-    private func checkModel(_ context: ApusRequestContext) throws(RequestError) {
-        try names.check(context)
+    private func model(_ context: ApusRequestContext) throws(RequestError) -> ServedModel {
+        let model = try models.current.model(of: context)
         if let version = context.parameters.get("version"), version != Self.version {
             throw RequestError(
                 .notFound, "not_found", "there is no version \"\(version)\"; this server has \"\(Self.version)\"")
         }
+        return model
     }
 }

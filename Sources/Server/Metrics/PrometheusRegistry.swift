@@ -79,9 +79,14 @@ package final class PrometheusRegistry: MetricsFactory {
     package func destroyRecorder(_ handler: any RecorderHandler) { remove(handler) }
     package func destroyTimer(_ handler: any TimerHandler) { remove(handler) }
 
-    /// Takes one sample out; it need not be there.
-    func remove(_ name: String, _ labels: [(String, String)]) {
-        families.withLock { _ = $0[name]?.samples.removeValue(forKey: PrometheusText.labels(labels)) }
+    /// Takes out all samples whose first label is this one.
+    func remove(_ label: (String, String)) {
+        let written = PrometheusText.labels([label])
+        families.withLock { families in
+            families = families.mapValues { family in
+                Family(kind: family.kind, samples: family.samples.filter { !$0.key.hasPrefix(written) })
+            }
+        }
     }
 
     private func remove(_ handler: AnyObject) {

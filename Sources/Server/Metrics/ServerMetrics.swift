@@ -9,21 +9,10 @@ package final class ServerMetrics: Sendable {
     private let requests: CachedMetrics<RequestKey, Counter>
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
-    private let judgements: CachedMetrics<JudgementKey, Counter>
     private let unwritten: Counter
+    private let loadFailures: CachedMetrics<String, Counter>
     private let inProgress: Meter
-    private let predictions: [String: Counter]
-    private let confidence: Recorder
-    private let inputTokens: Recorder
-    private let truncated: Counter
-    private let tokenizing: CoreMetrics.Timer
-    private let queueing: CoreMetrics.Timer
-    private let inference: CoreMetrics.Timer
-    private let batchTexts: Recorder
-    private let batchTokens: Recorder
-    private let queueDepth: Meter
     private let connections: Meter
-    private let modelInfo: [(String, String)]
 
     private struct RequestKey: Hashable {
         let handler: String
@@ -36,13 +25,7 @@ package final class ServerMetrics: Sendable {
         let method: String
     }
 
-    private struct JudgementKey: Hashable {
-        let model: String
-        let predicted: String
-        let actual: String
-    }
-
-    package init(_ classifier: Classifier, gate: StoredEvaluation?) {
+    package init() {
         let registry = registry
         requests = CachedMetrics { key in
             Counter(
@@ -58,38 +41,14 @@ package final class ServerMetrics: Sendable {
         rejections = CachedMetrics { reason in
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
-        judgements = CachedMetrics { key in
-            Counter(
-                label: "apus_feedback_total",
-                dimensions: [("model", key.model), ("predicted", key.predicted), ("actual", key.actual)], factory: registry)
-        }
         unwritten = Counter(label: "apus_state_write_failures_total", factory: registry)
+        loadFailures = CachedMetrics { reason in
+            Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
+        }
         inProgress = Meter(label: "http_requests_in_progress", factory: registry)
-        predictions = Dictionary(
-            uniqueKeysWithValues: classifier.labels.map {
-                ($0, Counter(label: "apus_predictions_total", dimensions: [("label", $0)], factory: registry))
-            })
-        confidence = Recorder(label: "apus_prediction_confidence", dimensions: [], aggregate: true, factory: registry)
-        inputTokens = Recorder(label: "apus_input_tokens", dimensions: [], aggregate: true, factory: registry)
-        truncated = Counter(label: "apus_truncated_total", factory: registry)
-        tokenizing = Timer(label: "apus_tokenize_seconds", factory: registry)
-        queueing = Timer(label: "apus_queue_seconds", factory: registry)
-        inference = Timer(label: "apus_inference_seconds", factory: registry)
-        batchTexts = Recorder(label: "apus_batch_texts", dimensions: [], aggregate: true, factory: registry)
-        batchTokens = Recorder(label: "apus_batch_tokens", dimensions: [], aggregate: true, factory: registry)
-        queueDepth = Meter(label: "apus_queue_depth", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
-        modelInfo = [
-            ("model", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
-            ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
-        ]
-        if let gate { Meter(label: "apus_gate_accuracy", factory: registry).set(gate.accuracy) }
-    }
-
-    /// What model it is; its digest takes a while to compute.
-    func publish(modelDigest: String) {
-        Meter(label: "apus_model_info", dimensions: modelInfo + [("model_digest", modelDigest)], factory: registry).set(1)
+        for reason in ModelLoadFailure.Reason.allCases { loadFailures[reason.rawValue].increment(by: 0) }
     }
 
     /// Why a request was turned away though nothing was wrong with it.
@@ -110,6 +69,8 @@ package final class ServerMetrics: Sendable {
     /// A request that no handler saw: it was no HTTP, or did not arrive in time.
     func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
 
+    func modelLoadFailed(_ reason: ModelLoadFailure.Reason) { loadFailures[reason.rawValue].increment() }
+
     package func requestStarted() { inProgress.increment(by: 1) }
 
     package func requestEnded(handler: String, method: String, status: Int, error: String?, took duration: Duration) {
@@ -119,64 +80,24 @@ package final class ServerMetrics: Sendable {
         if let error, RejectionReason(rawValue: error) != nil { rejections[error].increment() }
     }
 
-    package func record(batchOf encodings: [Encoding], took duration: Duration) {
-        batchTexts.record(encodings.count)
-        batchTokens.record(encodings.reduce(0) { $0 + $1.ids.count })
-        inference.record(duration: duration)
-    }
-
-    package func record(_ answer: InferenceQueue.Answer, tokenized: Duration) {
-        tokenizing.record(duration: tokenized)
-        queueing.record(duration: answer.queued)
-        for prediction in answer.predictions {
-            predictions[prediction.best.label]?.increment()
-            confidence.record(Double(prediction.best.value))
-            inputTokens.record(prediction.tokens)
-            if prediction.isTruncated { truncated.increment() }
-        }
-    }
-
     /// Somebody said which label was right.
     func feedback(model: String, predicted: String, actual: String) {
-        judgements[JudgementKey(model: model, predicted: predicted, actual: actual)].increment()
+        Counter(
+            label: "apus_feedback_total", dimensions: [("model", model), ("predicted", predicted), ("actual", actual)],
+            factory: registry
+        ).increment()
     }
 
     /// What outlives a restart could not be written.
     func stateNotWritten() { unwritten.increment() }
 
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
-    package func text(queueDepth depth: Int, connections open: Int, drift: DriftMonitor?, feedback: Feedback?) -> String {
-        queueDepth.set(depth)
+    func text(_ models: [ServedModel], connections open: Int, feedback: Feedback?) -> String {
         connections.set(open)
-        if let drift = drift?.current {
-            Meter(label: "apus_drift_samples", factory: registry).set(drift.samples)
-            for feature in ReferenceProfile.Feature.allCases {
-                let figures = drift.figures[feature]
-                let feature = [("feature", feature.rawValue)]
-                publish("apus_drift_psi", feature, figures?.stabilityIndex)
-                publish("apus_drift_js_distance", feature, figures?.jensenShannonDistance)
-            }
-        }
-        for (model, accuracy) in feedback?.live() ?? [] { publish(accuracy, of: model) }
         var text = registry.prometheusText()
+        ModelGauges.write(models, feedback?.live() ?? [:], to: &text)
         ProcessMetrics.current?.write(to: &text)
         return text.text
-    }
-
-    private func publish(_ accuracy: LiveAccuracy?, of model: String) {
-        let model = ("model", model)
-        publish("apus_live_answers", [model], accuracy.map { Double($0.count) })
-        publish("apus_live_accuracy", [model], accuracy?.metrics.accuracy)
-        publish("apus_live_accuracy_bound", [model, ("bound", "lower")], accuracy?.interval.lowerBound)
-        publish("apus_live_accuracy_bound", [model, ("bound", "upper")], accuracy?.interval.upperBound)
-        publish("apus_live_macro_recall", [model], accuracy?.metrics.macroRecall)
-        publish("apus_live_confidence", [model], accuracy?.meanConfidence)
-    }
-
-    /// Nothing is published where there is no value.
-    private func publish(_ name: String, _ dimensions: [(String, String)], _ value: Double?) {
-        guard let value else { return registry.remove(name, dimensions) }
-        Meter(label: name, dimensions: dimensions, factory: registry).set(value)
     }
 }
 
@@ -236,7 +157,8 @@ extension ServerMetrics {
         "apus_live_macro_recall": .init(help: "Mean recall of the judged answers over the labels."),
         "apus_live_confidence": .init(help: "Mean probability that the model gave the labels of the judged answers."),
         "apus_state_write_failures_total": .init(help: "Times that answers and feedback could not be written to --state."),
-        "apus_model_info": .init(help: "The model that is served; always 1."),
+        "apus_model_load_failures_total": .init(help: "Models that were not loaded, while others were served."),
+        "apus_model_info": .init(help: "A model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
     ]
 }

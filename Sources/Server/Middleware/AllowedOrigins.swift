@@ -26,7 +26,7 @@ struct AllowedOrigins: RouterMiddleware {
     }
 
     /// Beyond the few that every page may read.
-    private static let exposedHeaders = [HTTPField.Name.requestID, .serverTiming, .retryAfter].map(\.rawName)
+    private static let exposedHeaders = [HTTPField.Name.requestID, .apusModel, .serverTiming, .retryAfter].map(\.rawName)
         .joined(separator: ", ")
 
     func handle(

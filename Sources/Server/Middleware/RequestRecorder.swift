@@ -20,6 +20,7 @@ package struct RequestRecorder: RouterMiddleware {
         let facts = context.facts.values.withLock { $0 }
         response.headers[.requestID] = identifier
         response.headers[.serverTiming] = facts.timing.header
+        if let model = facts.model { response.headers[.apusModel] = model }
         let took = ContinuousClock.now - start
         let route = routes.route(of: request, context)
         metrics.requestEnded(
@@ -44,6 +45,7 @@ package struct RequestRecorder: RouterMiddleware {
             "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
         ]
         if let error = facts.error { metadata["error"] = .string(error) }
+        if let model = facts.model { metadata["model"] = .string(model) }
         if let texts = facts.texts { metadata["texts"] = .stringConvertible(texts) }
         if let tokens = facts.tokens { metadata["tokens"] = .stringConvertible(tokens) }
         if let parent = request.headers[.traceParent], Self.isTraceParent(parent) {

@@ -29,11 +29,15 @@ struct Pages: Sendable {
 
     static let paths = table.map(\.path)
 
-    init(_ classifier: Classifier, limits: ServerLimits, modelName: String) throws(InputError) {
+    private let models: ModelRegistry
+    private let limits: ServerLimits
+
+    init(_ models: ModelRegistry, limits: ServerLimits) throws(InputError) {
+        self.models = models
+        self.limits = limits
         var files: [String: File] = [:]
         for (path, name, type, policy) in Self.table {
-            var text = try Self.resource(name)
-            if name == "openapi.json" { text = Self.fill(text, classifier, limits, modelName) }
+            let text = try Self.resource(name)
             var headers: HTTPFields = [.contentType: type, .xContentTypeOptions: "nosniff", .cacheControl: "no-cache"]
             if let policy { headers[.contentSecurityPolicy] = policy }
             files[path] = File(headers: headers, body: ByteBuffer(string: text))
@@ -48,7 +52,8 @@ struct Pages: Sendable {
             guard let name = path.split(separator: "/").last else { throw HTTPError(.notFound) }
             return Response(status: .permanentRedirect, headers: [.location: "../\(name)"], body: .init())
         }
-        return Response(status: .ok, headers: file.headers, body: .init(byteBuffer: file.body))
+        let body = path == "/openapi.json" ? ByteBuffer(string: filled(String(buffer: file.body))) : file.body
+        return Response(status: .ok, headers: file.headers, body: .init(byteBuffer: body))
     }
 
     private static func resource(_ name: String) throws(InputError) -> String {
@@ -62,18 +67,25 @@ struct Pages: Sendable {
         return text
     }
 
-    /// Puts this server's figures into the document.
-    private static func fill(
-        _ document: String, _ classifier: Classifier, _ limits: ServerLimits, _ modelName: String
-    ) -> String {
+    /// The document with this server's figures, and the default model's.
+    private func filled(_ document: String) -> String {
+        let models = models.current
+        let counts = models.served.map(\.classifier.labels.count)
+        let own = models.standard?.classifier.labels ?? []
+        let others = models.served.flatMap(\.classifier.labels).filter { !own.contains($0) }
+        let names = models.served.map(\.names.name)
         let values: [(String, JSONValue)] = [
-            ("model_id", .string(classifier.directory.name)), ("model_name", .string(modelName)),
+            ("model_id", .string(models.standard?.classifier.directory.name ?? "")),
+            ("model_name", .string(models.defaultName)), ("model_names", Self.array(names)),
             ("version", .string(apusVersion)), ("max_characters", .integer(TextTokenizer.maximumCharacters)),
-            ("max_client_batch", .integer(limits.clientBatch)), ("label_count", .integer(classifier.labels.count)),
-            ("labels", .array(classifier.labels.map(JSONValue.string))),
+            ("max_client_batch", .integer(limits.clientBatch)), ("label_count", .integer(counts.max() ?? 0)),
+            ("least_label_count", .integer(counts.min() ?? 0)),
+            ("default_labels", Self.array(own)), ("labels", Self.array(own + Set(others).sorted())),
         ]
         return values.reduce(document) { text, value in
             text.replacing("\"@\(value.0)@\"", with: String(decoding: value.1.serialized(), as: UTF8.self))
         }
     }
+
+    private static func array(_ strings: [String]) -> JSONValue { .array(strings.map(JSONValue.string)) }
 }

@@ -20,6 +20,7 @@ struct PredictRequest: TextPrediction.Body, Equatable {
     let texts: [String]
     private(set) var pairs: [String?] = []
     let options: PredictOptions
+    let model: String?
 
     var longTexts: LongTexts? { options.longTexts }
     var truncationSide: TruncationSide? { options.truncationSide }
@@ -54,6 +55,11 @@ struct PredictRequest: TextPrediction.Body, Equatable {
                 form = .inputs
                 (texts, pairs) = try Self.texts(value, "inputs", limits: limits, element: Self.element)
             }
+        }
+        switch json["model"] {
+        case nil, .null?: model = nil
+        case .string(let name)?: model = name
+        case let other?: throw .invalid("field \"model\" is \(other.kind); it must be a model's name")
         }
         options = try PredictOptions(json, ranks: given[0] == "inputs")
     }

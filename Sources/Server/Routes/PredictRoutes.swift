@@ -7,7 +7,7 @@ struct PredictRoutes: Sendable {
     func predict(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
         try Self.checkJSON(request)
         let limits = prediction.limits
-        let (body, predictions) = try await prediction.predict(request, context) {
+        let (body, _, predictions) = try await prediction.predict(request, context) {
             try PredictRequest(body: $0, limits: limits)
         }
         return .json(body.answer(predictions))

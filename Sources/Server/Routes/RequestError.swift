@@ -35,6 +35,9 @@ package struct RequestError: Error {
     static let stopping = RequestError(
         .serviceUnavailable, "stopping", "the server is stopping and takes no new work. Send the request to another one")
 
+    /// The model that is asked for is not there, and may come.
+    static func notReady(_ why: String) -> RequestError { RequestError(.serviceUnavailable, "not_ready", why) }
+
     static let deadline = RequestError(
         .gatewayTimeout, "deadline", "the model did not get to this request in time. Try again with fewer texts, or later")
 

@@ -3,98 +3,51 @@ import Hummingbird
 
 /// `GET /status`, `/health/…` and `/metrics`.
 struct StatusRoutes: Sendable {
-    let queue: InferenceQueue
-    let drift: DriftMonitor?
-    let feedback: Feedback?
+    let models: ModelRegistry
+    let limits: ServerLimits
     let state: ServerState
     let metrics: ServerMetrics
-    private let facts: [JSONValue.Member]
-    private let digests: Task<(weights: String, model: String), Never>
+    let feedback: Feedback?
     private let started = ContinuousClock.now
 
     init(
-        _ classifier: Classifier, _ limits: ServerLimits, queue: InferenceQueue, drift: DriftMonitor?, feedback: Feedback?,
-        state: ServerState, metrics: ServerMetrics, gate: StoredEvaluation?, selfTest: SelfTest.Report?
+        _ models: ModelRegistry, _ limits: ServerLimits, state: ServerState, metrics: ServerMetrics, feedback: Feedback?
     ) {
-        self.queue = queue
-        self.drift = drift
-        self.feedback = feedback
+        self.models = models
+        self.limits = limits
         self.state = state
         self.metrics = metrics
-        // Half a gigabyte takes a while: begun before somebody asks.
-        digests = Task.detached(priority: .background) {
-            let model = classifier.modelDigest().hexadecimal
-            metrics.publish(modelDigest: model)
-            return (classifier.weightsDigest(), model)
-        }
-        func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
-        let facts: JSONValue = [
-            "model": .string(classifier.directory.name),
-            "revision": classifier.directory.revision.map { .string($0) } ?? nil,
-            "architecture": .string(classifier.architecture),
-            "labels": .array(classifier.labels.map(JSONValue.string)),
-            "precision": .string(classifier.precision.rawValue),
-            "isa": .string(classifier.instructionSet.name),
-            "isa_note": InstructionSet.note.map { .string($0) } ?? nil,
-            "threads": .integer(classifier.threads),
-            "calibration": classifier.calibration?.summary ?? nil,
-            "version": .string(apusVersion),
-            "limits": [
-                "max_tokens": classifier.maximumTokens.map { .integer($0) } ?? nil,
-                "max_characters": .integer(TextTokenizer.maximumCharacters),
-                "max_body_bytes": .integer(limits.bodyBytes),
-                "max_client_batch": .integer(limits.clientBatch),
-                "max_queue": .integer(queue.limits.texts),
-                "max_batch_tokens": .integer(queue.limits.batchTokens),
-                "max_connections": .integer(limits.connections),
-                "request_timeout_seconds": seconds(limits.requestTimeout),
-                "read_timeout_seconds": seconds(limits.readTimeout),
-                "idle_timeout_seconds": seconds(limits.idleTimeout),
-                "grace_period_seconds": seconds(limits.gracePeriod),
-            ],
-            "self_test": selfTest.map {
-                [
-                    "passed": .bool($0.failures.isEmpty), "checks": .integer($0.checks.count),
-                    "seconds": .number($0.duration / .seconds(1)),
-                ]
-            } ?? nil,
-            "gate": gate.map {
-                [
-                    "passed": $0.gateFailures.map { .bool($0.isEmpty) } ?? nil, "accuracy": .number($0.accuracy),
-                    "macro_recall": .number($0.macroRecall), "dataset": .string($0.dataset), "split": .string($0.split),
-                    "precision": .string($0.precision),
-                    "failures": $0.gateFailures.map { .array($0.map(JSONValue.string)) } ?? nil,
-                ]
-            } ?? nil,
-        ]
-        self.facts = facts.object ?? []
+        self.feedback = feedback
     }
 
-    func status(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
-        let digests = await digests.value
+    /// The default model's, then the server's, then each model's.
+    func status(_ request: Request, _ context: ApusRequestContext) -> Response {
+        let models = models.current
         return .json(
             .object(
-                facts + [
-                    .init("weights_sha256", .string(digests.weights)), .init("model_digest", .string(digests.model)),
-                    .init("queue", ["texts": .integer(queue.depth), "limit": .integer(queue.limits.texts)]),
-                    .init("drift", drift.map(Self.json) ?? nil),
-                    .init("feedback", feedback?.json ?? nil),
+                (models.standard?.status ?? []) + [
+                    .init("version", .string(apusVersion)),
+                    .init("limits", limits(of: models.standard)),
+                    .init("feedback", feedback?.json(models.served) ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
+                    .init("models", .array(models.served.map { .object($0.status) })),
                 ]))
     }
 
-    private static func json(_ drift: DriftMonitor) -> JSONValue {
-        let report = drift.current
-        let features = ReferenceProfile.Feature.allCases.compactMap { feature in
-            report.figures[feature].map { figures in
-                JSONValue.Member(
-                    feature.rawValue,
-                    ["psi": .number(figures.stabilityIndex), "js_distance": .number(figures.jensenShannonDistance)])
-            }
-        }
+    private func limits(of model: ServedModel?) -> JSONValue {
+        func seconds(_ duration: Duration) -> JSONValue { .number(duration / .seconds(1)) }
         return [
-            "samples": .integer(report.samples), "minimum_samples": .integer(drift.window.minimumSamples),
-            "features": features.isEmpty ? nil : .object(features),
+            "max_tokens": model?.classifier.maximumTokens.map { .integer($0) } ?? nil,
+            "max_characters": .integer(TextTokenizer.maximumCharacters),
+            "max_body_bytes": .integer(limits.bodyBytes),
+            "max_client_batch": .integer(limits.clientBatch),
+            "max_queue": .integer(limits.queuedTexts),
+            "max_batch_tokens": model.map { .integer($0.queue.limits.batchTokens) } ?? nil,
+            "max_connections": .integer(limits.connections),
+            "request_timeout_seconds": seconds(limits.requestTimeout),
+            "read_timeout_seconds": seconds(limits.readTimeout),
+            "idle_timeout_seconds": seconds(limits.idleTimeout),
+            "grace_period_seconds": seconds(limits.gracePeriod),
         ]
     }
 
@@ -102,12 +55,12 @@ struct StatusRoutes: Sendable {
 
     func ready(_ request: Request, _ context: ApusRequestContext) throws -> Response {
         try state.refuseWhenStopping()
+        _ = try models.current.model(nil)
         return .json(["status": "ready"])
     }
 
-    func metrics(_ request: Request, _ context: ApusRequestContext) async -> Response {
-        _ = await digests.value  // of which apus_model_info tells
-        let text = metrics.text(queueDepth: queue.depth, connections: state.connections, drift: drift, feedback: feedback)
+    func metrics(_ request: Request, _ context: ApusRequestContext) -> Response {
+        let text = metrics.text(models.current.served, connections: state.connections, feedback: feedback)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: .init(byteBuffer: ByteBuffer(string: text)))

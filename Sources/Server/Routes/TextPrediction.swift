@@ -20,42 +20,47 @@ struct TextPrediction: Sendable {
         var longTexts: LongTexts? { get }
         /// nil for the tokenizer's own.
         var truncationSide: TruncationSide? { get }
+        /// The model that the body names; nil where it names none.
+        var model: String? { get }
         /// The field that text `index` came from, for messages.
         func field(_ index: Int) -> String
     }
 
-    let classifier: Classifier
+    let models: ModelRegistry
     let limits: ServerLimits
-    let queue: InferenceQueue
-    let metrics: ServerMetrics
-    let drift: DriftMonitor?
-    /// Where answers are remembered; nil where they are not.
-    let memory: (feedback: Feedback, model: UInt16)?
     let state: ServerState
     private let workers = DispatchQueue(label: "apus.tokenizing", qos: .userInitiated, attributes: .concurrent)
 
-    /// Reads the body with `parse` and predicts its texts.
+    /// Reads the body with `parse` and predicts its texts, by the model in the path, the one that the body names, or the default.
     func predict<RequestBody: Body>(
         _ request: Request, _ context: ApusRequestContext, parse: @escaping @Sendable ([UInt8]) throws -> RequestBody
-    ) async throws -> (body: RequestBody, predictions: [Prediction]) {
+    ) async throws -> (body: RequestBody, model: ServedModel, predictions: [Prediction]) {
         let start = ContinuousClock.now
         try state.refuseWhenStopping()
-        // The body of a request that cannot be taken is not even looked at.
-        if queue.isFull { throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts) }
+        let models = models.current
+        let inPath = try context.modelInPath.map { name throws(RequestError) in try models.model(name) }
+        // The body of a request that cannot be taken, by whatever model, is not even looked at.
+        let possible = inPath.map { [$0] } ?? models.served
+        if let queue = possible.first?.queue, possible.allSatisfy(\.queue.isFull) {
+            throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts)
+        }
         let bytes = try await collect(request)
         let prepare: @Sendable () throws -> Prepared<RequestBody> = {
             let start = ContinuousClock.now
             let body = try parse(bytes)
+            let model = try Self.model(body.model, inPath: inPath, models)
+            context.facts.values.withLock { $0.model = model.identity }
+            let queue = model.queue
             var reserved = body.texts.count
             try queue.reserve(reserved)
             do {
-                let inputs = try body.texts.indices.map { try input($0, body) }
+                let inputs = try body.texts.indices.map { try input($0, body, model.classifier) }
                 // A long text is as many as it has windows.
                 let encodings = inputs.flatMap(\.encodings)
                 try queue.reserve(encodings.count - reserved)
                 reserved = encodings.count
                 return Prepared(
-                    body: body, inputs: inputs, encodings: encodings, duration: ContinuousClock.now - start)
+                    body: body, model: model, inputs: inputs, encodings: encodings, duration: ContinuousClock.now - start)
             } catch {
                 queue.release(reserved)
                 throw error
@@ -69,32 +74,42 @@ struct TextPrediction: Sendable {
         }
         let client = InferenceQueue.Client(
             deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
-        let answer = try await queue.predict(prepared.encodings, for: client)
+        let model = prepared.model
+        let answer = try await model.queue.predict(prepared.encodings, for: client)
         context.facts.values.withLock { facts in
             (facts.timing.queue, facts.timing.infer) = (answer.queued, answer.inferred)
         }
-        metrics.record(answer, tokenized: prepared.duration)
+        model.metrics.record(answer, tokenized: prepared.duration)
         var first = 0
         let predictions = prepared.inputs.map { input in
             defer { first += input.encodings.count }
-            return classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
+            return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
-        drift?.record(predictions)
-        if let memory {
-            memory.feedback.record(
-                predictions, of: context.facts.values.withLock { $0.identifier }, model: memory.model)
+        model.drift?.record(predictions)
+        model.memory?.record(predictions, of: context.facts.values.withLock { $0.identifier })
+        return (prepared.body, model, predictions)
+    }
+
+    private static func model(
+        _ named: String?, inPath: ServedModel?, _ models: ModelRegistry.Models
+    ) throws(RequestError) -> ServedModel {
+        guard let inPath else { return try models.model(named) }
+        if let named, try models.model(named) !== inPath {
+            throw .invalid(
+                "field \"model\" is \"\(named)\", but the path is \"\(inPath.names.name)\"'s; leave the field out")
         }
-        return (prepared.body, predictions)
+        return inPath
     }
 
     private struct Prepared<RequestBody: Body>: Sendable {
         let body: RequestBody
+        let model: ServedModel
         let inputs: [Classifier.TextInput]
         let encodings: [Encoding]
         let duration: Duration
     }
 
-    /// The whole body.
+    /// The body, within the limits.
     func collect(_ request: Request) async throws -> [UInt8] {
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw RequestError(
@@ -125,7 +140,9 @@ struct TextPrediction: Sendable {
         }
     }
 
-    private func input(_ index: Int, _ body: some Body) throws(RequestError) -> Classifier.TextInput {
+    private func input(
+        _ index: Int, _ body: some Body, _ classifier: Classifier
+    ) throws(RequestError) -> Classifier.TextInput {
         let pair = body.pairs.indices.contains(index) ? body.pairs[index] : nil
         do {
             // Who says where to cut wants no windows.

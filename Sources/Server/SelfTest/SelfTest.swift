@@ -45,6 +45,24 @@ public struct SelfTest: Sendable {
         references = zip(dataset.texts, dataset.labels).map { ($0, classifier.labels[$1]) }
     }
 
+    /// The test of the model alone, without HTTP: the labels that are known, and a batch beside its texts alone.
+    func ofModel() throws -> Report {
+        let start = ContinuousClock.now
+        let texts = references.isEmpty ? ["good", "bad", "it is tuesday"] : references.map(\.text)
+        let alone = try texts.map { try classifier.predict([$0])[0] }
+        var checks = zip(references, alone).map { reference, found in
+            Check(
+                name: "\"\(reference.text)\" is \(reference.label)",
+                failure: found.best.label == reference.label ? nil : "the label is now \(found.best.label)")
+        }
+        let together = try classifier.predict(texts)
+        checks.append(
+            Check(
+                name: "a batch's texts are answered as each alone",
+                failure: together == alone ? nil : "the scores of a text differ"))
+        return Report(checks: checks, duration: ContinuousClock.now - start)
+    }
+
     /// Starts a server on a free loopback port, asks it everything, and stops it.
     public func run() async throws -> Report {
         var logger = Logger(label: "apus.self-test")

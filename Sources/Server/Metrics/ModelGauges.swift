@@ -1,0 +1,54 @@
+import Engine
+
+/// What the models are and have now, read when somebody looks: a model that is gone has no figures. Nothing is published where
+/// there is no value.
+enum ModelGauges {
+    private typealias Value = (labels: [(String, String)], value: Double)
+
+    /// - Parameter live: by the models' numbers, how right they were.
+    static func write(_ models: [ServedModel], _ live: [UInt16: LiveAccuracy], to text: inout PrometheusText) {
+        func judged(_ figures: @escaping (LiveAccuracy) -> [Value]) -> (ServedModel) -> [Value] {
+            { model in model.memory.flatMap { live[$0.number] }.map(figures) ?? [] }
+        }
+        let rows: [(name: String, values: (ServedModel) -> [Value])] = [
+            ("apus_drift_js_distance", { drift($0, \.jensenShannonDistance) }),
+            ("apus_drift_psi", { drift($0, \.stabilityIndex) }),
+            ("apus_drift_samples", { $0.drift.map { [([], Double($0.current.samples))] } ?? [] }),
+            ("apus_gate_accuracy", { $0.gate.map { [([], $0.accuracy)] } ?? [] }),
+            ("apus_live_accuracy", judged { [([], $0.metrics.accuracy)] }),
+            (
+                "apus_live_accuracy_bound",
+                judged { [([("bound", "lower")], $0.interval.lowerBound), ([("bound", "upper")], $0.interval.upperBound)] }
+            ),
+            ("apus_live_answers", judged { [([], Double($0.count))] }),
+            ("apus_live_confidence", judged { [([], $0.meanConfidence)] }),
+            ("apus_live_macro_recall", judged { [([], $0.metrics.macroRecall)] }),
+            ("apus_model_info", { [(facts($0), 1)] }),
+            ("apus_queue_depth", { [([], Double($0.queue.depth))] }),
+        ]
+        for (name, values) in rows {
+            let samples = models.flatMap { model in
+                values(model).map { ([("model", model.names.name)] + $0.labels, $0.value) }
+            }
+            if samples.isEmpty { continue }
+            text.begin(name, kind: "gauge", help: ServerMetrics.descriptions[name]?.help)
+            for (labels, value) in samples { text.add(name, PrometheusText.labels(labels), value) }
+        }
+    }
+
+    private static func drift(_ model: ServedModel, _ figure: (DriftMonitor.Figures) -> Double) -> [Value] {
+        guard let figures = model.drift?.current.figures else { return [] }
+        return ReferenceProfile.Feature.allCases.compactMap { feature in
+            figures[feature].map { ([("feature", feature.rawValue)], figure($0)) }
+        }
+    }
+
+    private static func facts(_ model: ServedModel) -> [(String, String)] {
+        let classifier = model.classifier
+        return [
+            ("id", classifier.directory.name), ("revision", classifier.directory.revision ?? ""),
+            ("precision", classifier.precision.rawValue), ("isa", classifier.instructionSet.name),
+            ("model_digest", model.digest),
+        ]
+    }
+}
