@@ -87,11 +87,15 @@ public final class Classifier: Sendable {
         public var usesCalibration: Bool
         /// Shared with other models; nil for threads of its own.
         package var workers: InferenceWorkers?
+        /// About how many bytes the scores of earlier texts may take, so that a text that comes again costs no pass; 0 for
+        /// none.
+        public var cacheBytes: Int
 
         public init(
             precision: Precision? = nil, backend: Backend? = nil, threads: Int? = nil,
             preparation: TextPreparation? = nil, instructionSet: InstructionSet? = nil, spreadsThreads: Bool = false,
-            threshold: Float = 0.5, longTexts: LongTexts = .truncate, usesCalibration: Bool = true
+            threshold: Float = 0.5, longTexts: LongTexts = .truncate, usesCalibration: Bool = true,
+            cacheBytes: Int = 0
         ) {
             self.precision = precision
             self.backend = backend
@@ -102,6 +106,7 @@ public final class Classifier: Sendable {
             self.threshold = threshold
             self.longTexts = longTexts
             self.usesCalibration = usesCalibration
+            self.cacheBytes = cacheBytes
         }
 
         package func inference() throws(InputError) -> InferenceSession.Options {
@@ -130,6 +135,7 @@ public final class Classifier: Sendable {
     /// What is applied to its logits; nil for nothing.
     public let calibration: Calibration?
     private let calibrationDigest: String?
+    private let cache: ScoreCache?
 
     /// Loads a model; throws `InputError`.
     public init(_ directory: ModelDirectory, options: Options = Options()) throws(InputError) {
@@ -139,6 +145,7 @@ public final class Classifier: Sendable {
         }
         threshold = options.threshold
         longTexts = options.longTexts
+        cache = options.cacheBytes > 0 ? ScoreCache(bytes: options.cacheBytes) : nil
         if let file = directory.fastText {
             model = try FastTextClassifier(file, options: options)
         } else {
@@ -249,25 +256,58 @@ public final class Classifier: Sendable {
         }
     }
 
-    /// A label for each tokenized text, in order.
+    /// A label for each tokenized text, in order. Of texts with the same tokens one goes through the model.
     public func predict(_ encodings: [Encoding]) throws(InputError) -> [Prediction] {
-        var predictions: [Prediction] = []
+        var scores = cache?.scores(of: encodings) ?? Array(repeating: nil, count: encodings.count)
+        // The places of each text that is computed.
+        var places: [[Int]] = []
+        var seen: [ScoreCache.Key: Int] = [:]
+        for (place, encoding) in encodings.enumerated() where scores[place] == nil {
+            let next = seen[.init(encoding), default: places.count]
+            if next == places.count {
+                seen[.init(encoding)] = next
+                places.append([])
+            }
+            places[next].append(place)
+        }
         var start = 0
-        while start < encodings.count {
-            var end = start
+        while start < places.count {
+            var batch: [Encoding] = []
             var tokens = 0
-            while end < encodings.count, end == start || tokens + encodings[end].ids.count <= model.batchTokens {
-                tokens += encodings[end].ids.count
-                end += 1
+            for places in places[start...] {
+                let encoding = encodings[places[0]]
+                guard batch.isEmpty || tokens + encoding.ids.count <= model.batchTokens else { break }
+                tokens += encoding.ids.count
+                batch.append(encoding)
             }
-            let batch = Array(encodings[start..<end])
-            for (encoding, scores) in zip(batch, model.scores(batch)) {
-                predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
+            for (index, computed) in model.scores(batch).enumerated() {
+                for place in places[start + index] { scores[place] = computed }
             }
-            start = end
+            start += batch.count
+        }
+        var predictions: [Prediction] = []
+        for (encoding, scores) in zip(encodings, scores) {
+            guard let scores else { preconditionFailure("a text that no batch had") }
+            predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
+        }
+        if let cache {
+            for places in places { cache.insert(scores[places[0]]!, for: encodings[places[0]]) }
         }
         return predictions
     }
+
+    /// A label for each tokenized text where all are known from before; nil where one has to go through the model.
+    package func cachedPredictions(_ encodings: [Encoding]) throws(InputError) -> [Prediction]? {
+        guard let scores = cache?.allScores(of: encodings) else { return nil }
+        var predictions: [Prediction] = []
+        for (encoding, scores) in zip(encodings, scores) {
+            predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
+        }
+        return predictions
+    }
+
+    /// How many texts were answered from the cache.
+    package var cacheHits: Int { cache?.hits ?? 0 }
 
     /// The most tokens that one pass takes.
     public var batchTokens: Int { model.batchTokens }

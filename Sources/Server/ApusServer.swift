@@ -61,7 +61,8 @@ public struct ApusServer: Sendable {
         }
         let models = ModelRegistry(served)
         let repository = loading.map {
-            ModelRepository(models, $0, loaded.map(\.source), options: options, metrics: metrics, feedback: feedback,
+            ModelRepository(
+                models, $0, loaded.map(\.source), options: options, metrics: metrics, feedback: feedback,
                 logger: logger)
         }
         let prediction = TextPrediction(models: models, limits: limits, state: state)

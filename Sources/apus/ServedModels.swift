@@ -30,6 +30,13 @@ struct ServedModels: ParsableArguments {
     @Flag(help: "Lets clients with the API key, or without one from this machine, load and unload models by /v2/repository.")
     var allowLoad = false
 
+    @Option(
+        help: """
+            How much memory each model may take for the scores of earlier texts: a text that comes again costs no pass. \
+            Bytes, or with KiB, MiB or GiB: 32MiB (default: 0, none).
+            """)
+    var cache: String?
+
     @OptionGroup var how: ClassifierOptions
 
     /// In order; the first is the default.
@@ -67,12 +74,22 @@ struct ServedModels: ParsableArguments {
         return ModelSource(name: parts[0], model: parts[1])
     }
 
+    private func cacheBytes() throws(InputError) -> Int {
+        guard let text = try Settings().text(cache, "--cache") else { return 0 }
+        let units = ["": 0, "KiB": 10, "MiB": 20, "GiB": 30]
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        guard let number = Int(digits), let shift = units[String(text.dropFirst(digits.count))], number <= 1 << 40 >> shift
+        else { throw InputError("--cache", "\"\(text)\" is no size up to 1024GiB; give bytes, or like 32MiB") }
+        return number << shift
+    }
+
     /// Loads models on one team of threads.
     ///
     /// - Parameter say: what is done with a classifier's note.
     func loader(say: @escaping @Sendable (String) -> Void) throws -> ModelLoading.Load {
         var shared = try how.options()
         shared.workers = InferenceWorkers()
+        shared.cacheBytes = try cacheBytes()
         return { [shared] source, fetches in
             var options = shared
             options.precision = source.precision ?? options.precision

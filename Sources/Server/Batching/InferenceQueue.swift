@@ -70,7 +70,11 @@ package final class InferenceQueue: Sendable {
     /// A prediction for each encoding, in order; their places are reserved. Throws where the deadline passes or the client
     /// is gone before the model gets to them.
     package func predict(_ encodings: [Encoding], for client: Client) async throws -> Answer {
-        try await withUnsafeThrowingContinuation { continuation in
+        if let known = try classifier.cachedPredictions(encodings) {
+            release(encodings.count)
+            return Answer(predictions: known, queued: .zero, inferred: .zero)
+        }
+        return try await withUnsafeThrowingContinuation { continuation in
             let job = Job(encodings, client, continuation)
             let (refusal, wakes) = state.withLock { state -> (RequestError?, Bool) in
                 guard state.jobs.isEmpty || state.tokens + job.tokens <= waitingTokens else {

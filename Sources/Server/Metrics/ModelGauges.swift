@@ -11,6 +11,7 @@ enum ModelGauges {
             { model in model.memory.flatMap { live[$0.number] }.map(figures) ?? [] }
         }
         let rows: [(name: String, values: (ServedModel) -> [Value])] = [
+            ("apus_cache_hits_total", { [([], Double($0.classifier.cacheHits))] }),
             ("apus_drift_js_distance", { drift($0, \.jensenShannonDistance) }),
             ("apus_drift_psi", { drift($0, \.stabilityIndex) }),
             ("apus_drift_samples", { $0.drift.map { [([], Double($0.current.samples))] } ?? [] }),
@@ -31,7 +32,8 @@ enum ModelGauges {
                 values(model).map { ([("model", model.names.name)] + $0.labels, $0.value) }
             }
             if samples.isEmpty { continue }
-            text.begin(name, kind: "gauge", help: ServerMetrics.descriptions[name]?.help)
+            text.begin(
+                name, kind: name.hasSuffix("_total") ? "counter" : "gauge", help: ServerMetrics.descriptions[name]?.help)
             for (labels, value) in samples { text.add(name, PrometheusText.labels(labels), value) }
         }
     }

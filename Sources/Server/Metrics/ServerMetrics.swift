@@ -146,6 +146,7 @@ extension ServerMetrics {
         "apus_inference_seconds": .init(help: "A forward pass.", buckets: shortDurations),
         "apus_rejected_total": .init(help: "Requests turned away though nothing was wrong with them."),
         "apus_truncated_total": .init(help: "Texts cut off to what the model reads."),
+        "apus_cache_hits_total": .init(help: "Texts whose scores were known from an earlier one with the same tokens."),
         "apus_drift_psi": .init(help: "Population stability index of recent predictions against the reference profile."),
         "apus_drift_js_distance": .init(
             help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),

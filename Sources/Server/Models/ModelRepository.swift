@@ -161,7 +161,8 @@ actor ModelRepository {
                     reason: .selfTest, message: "its self-test failed: \(failures.joined(separator: "; "))")
             }
             return try ServedModel(
-                classifier, name: source.name, options: options, metrics: metrics, feedback: feedback, selfTest: report, logger: logger)
+                classifier, name: source.name, options: options, metrics: metrics, feedback: feedback, selfTest: report,
+                logger: logger)
         } catch let failure as ModelLoadFailure {
             throw failure
         } catch {
