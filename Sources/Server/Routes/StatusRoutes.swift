@@ -70,11 +70,19 @@ struct StatusRoutes: Sendable {
 
     func status(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
         let digests = await digests.value
+        let quota = CPUQuota()
         return .json(
             .object(
                 facts + [
                     .init("weights_sha256", .string(digests.weights)), .init("model_digest", .string(digests.model)),
                     .init("queue", ["texts": .integer(queue.depth), "limit": .integer(queue.limits.texts)]),
+                    .init(
+                        "cpu",
+                        [
+                            "affinity": .integer(ProcessorCount.affinity),
+                            "quota": quota.map { .number($0.processors) } ?? nil,
+                            "throttled_periods": quota?.throttledPeriods.map { .integer($0) } ?? nil,
+                        ]),
                     .init("drift", drift.map(Self.json) ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
                 ]))
