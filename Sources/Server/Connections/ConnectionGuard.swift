@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -334,9 +335,18 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     /// The output is not closed upon an answer that waits to be sent: NIO would throw the rest of it away.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        guard mode == .output, unsent > 0 else { return context.close(mode: mode, promise: promise) }
+        guard mode == .output, unsent > 0 else {
+            if mode == .all { abandonAnswers(context) }
+            return context.close(mode: mode, promise: promise)
+        }
         closesOutput = true
         closePromise = promise
+    }
+
+    /// What a client has not taken of its answers is not kept by the system either, which would for minutes.
+    private func abandonAnswers(_ context: ChannelHandlerContext) {
+        guard unsent > 0, let socket = context.channel as? any SocketOptionProvider else { return }
+        _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
     }
 
     /// Ends the connection once all is written: at once where the client has nothing more to say, else after a while, as a
@@ -386,7 +396,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private func begin(_ phase: Phase) {
         self.phase = phase
         switch phase {
-        case .idle: place.waits(for: begun == 0 ? .firstRequest : .nextRequest)
+        case .idle: place.waits(for: .request)
         case .reading, .sending, .ending: place.waits(for: .transfer)
         case .answering: place.waits(for: nil)
         }
@@ -415,10 +425,10 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch phase {
         case .idle: place.ends(.idle)
         case .reading: return refuseLateRequest(context)
-        case .sending: place.ends(.slowReader)
-        case .ending: if unsent > 0 { place.ends(.slowReader) }
+        case .sending, .ending: if unsent > 0 { place.ends(.slowReader) }
         case .answering: return
         }
+        abandonAnswers(context)
         context.close(promise: nil)
     }
 

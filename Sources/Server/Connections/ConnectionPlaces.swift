@@ -8,17 +8,15 @@ import NIOCore
 package struct ConnectionPlaces<Occupant: Sendable> {
     /// What a connection waits for.
     package enum Wait: Int, CaseIterable, Sendable {
-        case firstRequest
-        case nextRequest
+        case request
         /// The rest of a request, or an answer's being taken.
         case transfer
 
-        /// How long a client may take to do it and is sure of its place. One that asks again at once keeps it between two
-        /// requests, one that sends or reads slowly does not keep it for ever.
+        /// How long a client may take to do it and is sure of its place. One that asks at once, and again at once, keeps it;
+        /// one that sends or reads slowly does not keep it for ever.
         package var grace: TimeAmount {
             switch self {
-            case .firstRequest: .zero
-            case .nextRequest: .milliseconds(100)
+            case .request: .milliseconds(100)
             case .transfer: .seconds(1)
             }
         }
@@ -60,7 +58,7 @@ package struct ConnectionPlaces<Occupant: Sendable> {
         extraLimit = extras
     }
 
-    /// A new connection, which waits for its first request.
+    /// A new connection, which waits for a request.
     package mutating func enter(_ occupant: Occupant, at now: NIODeadline) -> Entry {
         var displaced: Occupant?
         var isExtra = false
@@ -75,7 +73,7 @@ package struct ConnectionPlaces<Occupant: Sendable> {
         next += 1
         let id = next
         places[id] = Place(occupant: occupant, isExtra: isExtra)
-        wait(id, for: .firstRequest, at: now)
+        wait(id, for: .request, at: now)
         return Entry(id: id, isExtra: isExtra, displaced: displaced)
     }
 

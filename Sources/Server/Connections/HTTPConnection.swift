@@ -8,6 +8,9 @@ import NIOHTTPTypes
 struct HTTPConnection: HTTPChannelHandler {
     typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
+    /// Linux takes twice that, for its own bookkeeping.
+    private static let sendBufferBytes: SocketOptionValue = 128 << 10
+
     let responder: Responder
     let room: ConnectionRoom
     let state: ServerState
@@ -16,6 +19,8 @@ struct HTTPConnection: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            // Left to itself, the system keeps some megabytes for each client that does not read its answer.
+            try channel.syncOptions?.setOption(.socketOption(.so_sndbuf), value: Self.sendBufferBytes)
             let pipeline = channel.pipeline.syncOperations
             // One request at a time is read from the channel below: pipelining needs no handler of its own.
             let place = room.enter(channel)
