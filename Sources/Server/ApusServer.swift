@@ -18,6 +18,10 @@ public struct ApusServer: Sendable {
     private let models: ModelRegistry
     private let loading: ModelLoading?
     private let repository: ModelRepository?
+    /// What supervisors ask for: answered beyond the limit of connections and on the admin port, too.
+    private let supervision: RouteTable
+    /// What the admin port answers: that, and the repository.
+    private let administration: RouteTable
     private let metrics: ServerMetrics
     private let feedback: Feedback?
 
@@ -73,25 +77,32 @@ public struct ApusServer: Sendable {
         let platforms = PlatformRoutes(models: models, limits: limits, state: state)
         let changes = RepositoryRoutes(
             repository: repository, prediction: prediction, hasKey: options.access.apiKey != nil)
-        var rows: [RouteTable.Route] = [
-            .init("/predict", post: predict),
+        var supervision: [RouteTable.Route] = [
             .init("/status", get: status.status),
             .init("/metrics", access: .open, isQuiet: true, get: status.metrics),
             .init("/health/live", access: .always, isQuiet: true, get: status.live),
             .init("/health/ready", access: .always, isQuiet: true, get: status.ready),
             .init("/health", access: .always, isQuiet: true, get: status.ready),
             .init("/ping", access: .always, isQuiet: true, get: status.ready),
+            .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
+            .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
+        ]
+        if let path = options.paths.health {
+            supervision.append(.init(path, access: .always, isQuiet: true, get: status.ready))
+        }
+        let changing: [RouteTable.Route] = [
+            .init("/v2/repository/index", post: changes.index),
+            .init("/v2/repository/models/{model}/load", post: changes.load),
+            .init("/v2/repository/models/{model}/unload", post: changes.unload),
+        ]
+        var rows: [RouteTable.Route] = [
+            .init("/predict", post: predict),
             .init("/info", get: platforms.info),
             .init("/invocations", post: predict),
             .init("/v1/models", get: platforms.models),
             .init("/v1/models/{model}:predict", post: predict),
             .init("/v1/models/{model}", get: platforms.model),
             .init("/v2", get: inference.server),
-            .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
-            .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
-            .init("/v2/repository/index", post: changes.index),
-            .init("/v2/repository/models/{model}/load", post: changes.load),
-            .init("/v2/repository/models/{model}/unload", post: changes.unload),
         ]
         for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
             rows.append(.init(model, get: inference.model))
@@ -104,11 +115,10 @@ public struct ApusServer: Sendable {
         for path in Pages.paths {
             rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
         }
-        if let path = options.paths.health {
-            rows.append(.init(path, access: .always, isQuiet: true, get: status.ready))
-        }
         if let path = options.paths.predict { rows.append(.init(path, post: predict)) }
-        routes = RouteTable(rows)
+        self.supervision = RouteTable(supervision)
+        administration = RouteTable(supervision + changing)
+        routes = RouteTable(rows + changing + supervision)
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
         self.feedback = feedback
@@ -118,7 +128,9 @@ public struct ApusServer: Sendable {
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
-    public func run(host: String, port: Int) async throws {
+    ///
+    /// - Parameter admin: where health, status and metrics are answered as well, by a thread of their own.
+    public func run(host: String, port: Int, admin: ServerAddress? = nil) async throws {
         let application = application(host: host, port: port) { port in
             let classifiers = models.current.served.map(\.classifier)
             logger.info(
@@ -130,25 +142,45 @@ public struct ApusServer: Sendable {
                     "threads": .stringConvertible(classifiers[0].threads),
                 ])
         }
-        var services: [any Service] = [
-            GracefulService(service: application, state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
-        ]
+        let serving = GracefulService(
+            service: Listening(service: application, address: ServerAddress(host: host, port: port), option: "--port"),
+            state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
+        var services: [any Service] = [serving]
         // The last is stopped first, and a reload under way must not hold that up.
         if let repository, let file = loading?.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
+        if let admin {
+            let listener = AdminListener(server: self, address: admin)
+            // Services are stopped from the last to the first: this one still tells of that.
+            services.insert(Listening(service: listener, address: admin, option: "--admin-port"), at: 0)
+        }
         var configuration = ServiceGroupConfiguration(
             services: services,
             gracefulShutdownSignals: [.sigterm, .sigint], logger: application.logger)
         // What is not answered by then waits for something that will not come.
         configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod + .seconds(1)
-        do {
-            try await ServiceGroup(configuration: configuration).run()
-        } catch let error as IOError {
-            throw InputError("\(host):\(port)", "cannot be listened on: \(error.description). Choose another with --port")
-        } catch let error as SocketAddressError.UnknownHost {
-            throw InputError("--host \(host)", "is not an address of this machine: \(error)")
-        }
+        try await ServiceGroup(configuration: configuration).run()
         feedback?.flush()
         logger.info("stopped")
+    }
+
+    /// Says what cannot be listened on, and which option to change.
+    private struct Listening<Base: Service>: Service {
+        let service: Base
+        let address: ServerAddress
+        let option: String
+
+        func run() async throws {
+            do {
+                try await service.run()
+            } catch let error as IOError {
+                throw InputError(
+                    "\(address.host):\(address.port)",
+                    "cannot be listened on: \(error.description). Choose another with \(option)")
+            } catch let error as SocketAddressError.UnknownHost {
+                let option = option.replacing("port", with: "host")
+                throw InputError("\(option) \(address.host)", "is not an address of this machine: \(error)")
+            }
+        }
     }
 
     /// Ends the queue when the grace period is over: what still waits is refused.
@@ -162,6 +194,7 @@ public struct ApusServer: Sendable {
             try await withGracefulShutdownHandler {
                 try await service.run()
             } onGracefulShutdown: {
+                state.stop()
                 Task {
                     try await Task.sleep(for: gracePeriod)
                     logger.warning("the grace period is over; what still waits is refused")
@@ -187,33 +220,54 @@ public struct ApusServer: Sendable {
     package func application(
         host: String = "127.0.0.1", port: Int = 0, onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> some ApplicationProtocol {
+        application(
+            routes, ServerAddress(host: host, port: port), on: MultiThreadedEventLoopGroup.singleton,
+            places: options.limits.connections, onRunning)
+    }
+
+    /// Answers what supervisors ask for, and nothing else, on a group of event loops of its own.
+    package func adminApplication(
+        _ address: ServerAddress, on group: MultiThreadedEventLoopGroup
+    ) -> some ApplicationProtocol {
+        application(administration, address, on: group, places: AdminListener.connections) { port in
+            logger.info("admin port open", metadata: ["url": .string("http://\(address.host):\(port)")])
+        }
+    }
+
+    private func application(
+        _ routes: RouteTable, _ address: ServerAddress, on group: MultiThreadedEventLoopGroup, places: Int,
+        _ onRunning: @escaping @Sendable (Int) -> Void
+    ) -> some ApplicationProtocol {
         var logger = logger
         // Hummingbird and the lifecycle log every step of a start and a stop.
         logger.logLevel = max(logger.logLevel, .notice)
-        let (limits, state, metrics) = (options.limits, state, metrics)
+        let (state, metrics) = (state, metrics)
         let refused: ConnectionGuard.Refusal = { [requestLogger = self.logger] error, identifier in
             metrics.requestRefused(status: error.status.code)
-            requestLogger.info(
-                "refused",
+            // One without a place is counted, like a full queue's: there may be thousands in a second.
+            requestLogger.log(
+                level: error.status == .serviceUnavailable ? .debug : .info, "refused",
                 metadata: [
                     "request_id": .string(identifier), "status": .stringConvertible(error.status.code),
                     "error": .string(error.type),
                 ])
         }
-        let executors = EventLoopExecutor.executors(of: MultiThreadedEventLoopGroup.singleton)
+        let executors = EventLoopExecutor.executors(of: group)
+        let room = ConnectionRoom(
+            places, limits: options.limits, probes: Set(supervision.routes.map(\.pattern)), metrics: metrics)
         return Application(
-            responder: WholeModelIDs(router().buildResponder(), models),
+            responder: WholeModelIDs(router(routes).buildResponder(), models),
             server: HTTPServerBuilder { responder in
-                HTTPConnection(responder: responder, limits: limits, state: state, refused: refused, executors: executors)
+                HTTPConnection(responder: responder, room: room, state: state, refused: refused, executors: executors)
             },
             configuration: .init(
-                address: .hostname(host, port: port), serverName: "apus", backlog: 1024,
-                availableConnectionsDelegate: .maximum(limits.connections, logger: logger)),
-            onServerRunning: { onRunning($0.localAddress?.port ?? port) },
-            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), logger: logger)
+                address: .hostname(address.host, port: address.port), serverName: "apus", backlog: 1024,
+                availableConnectionsDelegate: .maximum(places + ConnectionRoom.spare, logger: logger)),
+            onServerRunning: { onRunning($0.localAddress?.port ?? address.port) },
+            eventLoopGroupProvider: .shared(group), logger: logger)
     }
 
-    private func router() -> Router<ApusRequestContext> {
+    private func router(_ routes: RouteTable) -> Router<ApusRequestContext> {
         let router = Router(context: ApusRequestContext.self)
         router.add(middleware: RequestRecorder(routes: routes, metrics: metrics, logger: logger))
         if !options.access.allowedOrigins.isEmpty {

@@ -8,13 +8,14 @@ public struct ServerLimits: Sendable {
     public var queuedTexts = 1024
     /// The most tokens of one forward pass; nil for what the model's passes take.
     public var batchTokens: Int?
-    /// The most connections open at once; others wait to be accepted.
+    /// The most connections open at once; one beyond takes the place of one that has kept the server waiting, or is there for
+    /// one request of a supervisor.
     public var connections = 1024
     /// From a request's head to its answer.
     public var requestTimeout = Duration.seconds(30)
     /// How long a request may take to arrive, from its first byte to its last one.
     public var readTimeout = Duration.seconds(20)
-    /// How long a connection may do nothing between requests.
+    /// How long a connection may do nothing between requests, and how long a client may take to read an answer.
     public var idleTimeout = Duration.seconds(75)
     /// For what was accepted, after SIGTERM.
     public var gracePeriod = Duration.seconds(20)

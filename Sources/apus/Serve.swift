@@ -8,8 +8,9 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serves models over HTTP.",
         discussion: "Every option may stand in the environment too: --max-queue as APUS_MAX_QUEUE.")
 
-    /// What a server has open beside its connections: files, pipes, event loops.
-    private static let otherFiles = 128
+    /// What a server has open beside its connections: those that are beyond the limit or about to close, the admin port's,
+    /// files, pipes, event loops.
+    private static let otherFiles = 320
 
     @OptionGroup var models: ServedModels
     @OptionGroup var server: ServeOptions
@@ -19,6 +20,12 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: "The port to listen on; 0 takes a free one (default: 7860).")
     var port: Int?
+
+    @Option(help: "A port of its own, and a thread, for health, status and metrics; 0 takes a free one (default: none).")
+    var adminPort: Int?
+
+    @Option(help: "The address that --admin-port is opened on (default: 127.0.0.1).")
+    var adminHost: String?
 
     @Flag(help: "Opens the port without the self-test.")
     var noSelfTest = false
@@ -32,17 +39,28 @@ struct Serve: AsyncParsableCommand {
     var requireGate = false
 
     func validate() throws {
-        if let port, !(0...65535 ~= port) { throw ValidationError("--port must be from 0 to 65535, not \(port).") }
+        for (name, port) in [("--port", port), ("--admin-port", adminPort)] {
+            if let port, !(0...65535 ~= port) { throw ValidationError("\(name) must be from 0 to 65535, not \(port).") }
+        }
     }
 
     func run() async throws {
         let settings = Settings()
         let host = try settings.text(host, "--host") ?? "127.0.0.1"
-        let options = try server.options()
+        var options = try server.options()
+        let admin = try admin(settings)
         let (logger, writer) = try server.logger()
         defer { writer.flush() }
         let port = try Platform.port(port, settings) { logger.warning("\($0)") }
-        OpenFiles.allow(options.limits.connections + Self.otherFiles)
+        let files = OpenFiles.allow(options.limits.connections + Self.otherFiles)
+        if files < options.limits.connections + Self.otherFiles {
+            options.limits.connections = max(1, files - Self.otherFiles)
+            logger.warning(
+                """
+                the system allows \(files) open files (ulimit -n), which is enough for \(options.limits.connections) connections; \
+                --max-connections is lowered to that
+                """)
+        }
         if let note = InstructionSet.note { logger.warning("\(note)") }
         let requiresGate = try settings.flag(requireGate, "--require-gate")
         let testsItself = !(try settings.flag(noSelfTest, "--no-self-test"))
@@ -61,7 +79,8 @@ struct Serve: AsyncParsableCommand {
         let loading = ModelLoading(
             file: file, requiresGate: requiresGate, allowsRequests: try settings.flag(models.allowLoad, "--allow-load"),
             load: load)
-        try await ApusServer(loaded, loading: loading, options: options, logger: logger).run(host: host, port: port)
+        try await ApusServer(loaded, loading: loading, options: options, logger: logger)
+            .run(host: host, port: port, admin: admin)
     }
 
     private func selfTest(
@@ -76,5 +95,14 @@ struct Serve: AsyncParsableCommand {
             throw ExitCode(1)
         }
         return report
+    }
+
+    private func admin(_ settings: Settings) throws(InputError) -> ServerAddress? {
+        let host = try settings.text(adminHost, "--admin-host")
+        if let port = try settings.value(adminPort, "--admin-port", 0...65535) {
+            return ServerAddress(host: host ?? "127.0.0.1", port: port)
+        }
+        if host != nil { throw InputError("--admin-host", "is an address without a port; give --admin-port too") }
+        return nil
     }
 }

@@ -19,7 +19,7 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "The most tokens of one forward pass (default: what a pass of the model takes, 1024 for most).")
     var maxBatchTokens: Int?
 
-    @Option(help: "The most connections open at once; others wait (default: 1024).")
+    @Option(help: "The most connections open at once; one beyond takes an idle one's place, or is a 503 (default: 1024).")
     var maxConnections: Int?
 
     @Option(help: "Seconds from a request to its answer; beyond is a 504 (default: 30).")
@@ -28,7 +28,7 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "Seconds in which a request must arrive whole; beyond is a 408 (default: 20).")
     var readTimeout: Double?
 
-    @Option(help: "Seconds that a connection may do nothing (default: 75).")
+    @Option(help: "Seconds that a connection may do nothing, or leave an answer unread (default: 75).")
     var idleTimeout: Double?
 
     @Option(help: "Seconds for what was accepted, after SIGTERM (default: 20).")

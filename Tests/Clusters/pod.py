@@ -150,16 +150,11 @@ class Pod:
             connection.close()
 
     def passes(self, probe: dict) -> bool:
-        """What a kubelet says of a probe, which has a connection of its own: that it is made in time, or that the request is
-        answered in time and well."""
-        get = probe.get("httpGet")
-        port = (get or probe["tcpSocket"])["port"]
-        port = {known["name"]: known["containerPort"] for known in self.container["ports"]}.get(port, port)
+        """What a kubelet says of a probe, which has a connection of its own: whether it is answered in time and well."""
+        get = probe["httpGet"]
+        port = {known["name"]: known["containerPort"] for known in self.container["ports"]}.get(get["port"], get["port"])
         try:
-            if get:
-                return 200 <= self.request("GET", port, get["path"], timeout=probe["timeoutSeconds"])[0] < 400
-            self.connect(port, probe["timeoutSeconds"]).close()
-            return True
+            return 200 <= self.request("GET", port, get["path"], timeout=probe["timeoutSeconds"])[0] < 400
         except OSError:
             return False
 

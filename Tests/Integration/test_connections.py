@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import statistics
 import threading
 import time
@@ -201,38 +202,147 @@ def test_a_thousand_connections_opened_and_dropped_leave_nothing_behind(server):
     server.assert_answers()
 
 
-def test_no_more_connections_are_held_than_allowed(start_server):
+# What may be open beside the limit: connections for one request, and those that are about to close.
+SPARE = 64
+PROBES = ("/health/live", "/health/ready", "/health", "/ping", "/v2/health/live", "/v2/health/ready", "/status", "/metrics")
+
+
+def ended(server, reason: str) -> float:
+    return server.metrics().value("apus_connections_ended_total", reason=reason)
+
+
+def test_idle_connections_over_the_limit_never_make_the_server_deaf(start_server):
     server = start_server("--max-connections", "16")
-    time.sleep(0.1)
     before = server.descriptors()
-    held = [Connection(server.port) for _ in range(12)]
-    for connection in held:
-        assert connection.exchange(BODY).status == 200
-    crowd = [Connection(server.port) for _ in range(100)]
-    for connection in crowd:
-        connection.send(BODY)
-    for _ in range(20):
-        assert server.descriptors() <= before + 16 + 4
-        assert held[0].exchange(BODY).status == 200, "one who was there first lost its place"
-        time.sleep(0.02)
-    for connection in held + crowd:
+    idle = [Connection(server.port) for _ in range(200)]
+    time.sleep(0.2)  # as long as a place is sure
+    for path in PROBES:
+        with Connection(server.port) as probe:
+            assert probe.exchange(request(path)).status == 200
+    with Connection(server.port) as new:
+        assert new.exchange(BODY).status == 200
+        assert new.exchange(BODY).status == 200, "it got a place to keep"
+    assert server.descriptors() <= before + 16 + SPARE
+    assert idle[0].is_closed(), "the one that was idle longest is still there"
+    assert ended(server, "displaced") >= 200 - 16 - SPARE
+    for connection in idle:
         connection.close()
-    until(lambda: answers(server), "a new client is served when the crowd has gone", 10)
     until(lambda: server.descriptors() <= before + 4, "the descriptors are back")
 
 
-def test_one_over_the_limit_waits_or_is_told_503(start_server):
-    server = start_server("--max-connections", "4")
-    held = [Connection(server.port) for _ in range(4)]
-    for connection in held:
-        assert connection.exchange(BODY).status == 200
-    with Connection(server.port, timeout=20) as waiting:
-        waiting.send(BODY)
-        time.sleep(0.2)
+def test_a_client_at_work_keeps_its_place_however_many_come(start_server):
+    server = start_server("--max-connections", "16")
+    stop = threading.Event()
+
+    def crowd() -> None:
+        """Connections of every kind that keep the server waiting, again and again."""
+        held: list[Connection] = []
+        while not stop.is_set():
+            held.append(Connection(server.port))
+            held[-1].send([b"", b"POST /pre", HEAD + b"{"][len(held) % 3])
+            if len(held) > 100:
+                held.pop(0).close()
         for connection in held:
             connection.close()
-        answer = waiting.answer()
-        assert answer is None or answer.status in (200, 503), answer
+
+    thread = threading.Thread(target=crowd)
+    with Connection(server.port) as good:
+        assert good.exchange(BODY).status == 200
+        thread.start()
+        try:
+            for _ in range(300):
+                assert good.exchange(BODY).status == 200
+        finally:
+            stop.set()
+            thread.join()
+    assert ended(server, "displaced") > 0
+
+
+@pytest.fixture
+def full_server(start_server):
+    """One whose four places are taken by clients whose texts wait; they are answered in a few seconds."""
+    server = start_server("--threads", "1", "--max-connections", "4", "--request-timeout", "300")
+    busy = keep_busy(server, texts=96)
+    time.sleep(0.2)  # until the connections that asked for metrics are gone
+    waiting = [Connection(server.port, timeout=120) for _ in range(3)]
+    for connection in waiting:
+        connection.send(BODY)
+    until(lambda: server.metrics().value("http_requests_in_progress") >= 5, "all places are at work")
+    yield server
+    assert busy.result(120).status == 200
+    assert [connection.answer().status for connection in waiting] == [200] * 3, "one at work lost its place"
+    for connection in waiting:
+        connection.close()
+
+
+def test_where_nobody_is_idle_supervisors_are_answered_and_others_are_told_503(full_server):
+    for path in PROBES:
+        for method in ("GET", "HEAD"):
+            with Connection(full_server.port) as probe:
+                probe.send(request(path, method=method))
+                answer = probe.answer(to_head=method == "HEAD")
+                assert (answer.status, answer.headers["connection"]) == (200, "close"), path
+                assert probe.is_closed()
+    for other in (BODY, request("/info"), request("/status", body={}), HEAD, request("/v2")):
+        with Connection(full_server.port) as client:
+            answer = client.exchange(other)
+            assert (answer.status, answer.headers["connection"], answer.headers["retry-after"]) == (503, "close", "1")
+            assert answer.json()["error"]["type"] == "too_many_connections" and "all 4 connections" in answer.body.decode()
+    with Connection(full_server.port) as client:
+        assert client.exchange(request("/health", headers={"X-Long": "a" * 3000})).status == 431
+    assert ended(full_server, "no_place") == 5
+
+
+def test_connections_that_send_nothing_do_not_keep_supervisors_out_where_nobody_is_idle(full_server):
+    before = full_server.descriptors()
+    starts = [b"", b"GET /hea", HEAD]
+    crowd = [Connection(full_server.port) for _ in range(300)]
+    for number, connection in enumerate(crowd):
+        connection.send(starts[number % 3])
+        if number % 30 == 29:
+            with Connection(full_server.port) as probe:
+                assert probe.exchange(request("/health/live")).status == 200
+            assert full_server.descriptors() <= before + SPARE
+    for connection in crowd:
+        connection.close()
+
+
+def test_slow_clients_lose_their_places_to_new_ones_once_they_have_had_a_second(start_server):
+    server = start_server("--max-connections", "4")
+    slow = [Connection(server.port) for _ in range(4)]
+    for number, connection in enumerate(slow):
+        connection.send([b"POST /pre", HEAD][number % 2])
+    time.sleep(1.1)
+    with Connection(server.port) as new:
+        assert new.exchange(BODY).status == 200
+    assert slow[0].is_closed()
+    assert ended(server, "displaced") >= 1
+
+
+def test_connections_that_the_server_ends_are_counted_by_what_their_clients_did(start_server):
+    server = start_server("--read-timeout", "0.5", "--idle-timeout", "0.5")
+    clients = [Connection(server.port) for _ in range(3)]
+    clients[1].send(b"POST /pre")
+    clients[2].send(HEAD + b"{")
+    with Connection(server.port) as reader:
+        reader.socket.settimeout(0.5)
+        ask = request("/docs/swagger-ui-bundle.js") * 20
+        reader.send(ask)
+        until(lambda: ended(server, "slow_reader") == 1, "the one that reads nothing is given up")
+    for number, reason in enumerate(["idle", "slow_head", "slow_body"]):
+        until(lambda reason=reason: ended(server, reason) >= 1, reason)
+        clients[number].rest()
+        clients[number].close()
+
+
+def test_a_large_last_answer_that_is_read_slowly_comes_whole(server):
+    with Connection(server.port) as connection:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.send(request("/docs/swagger-ui-bundle.js", headers={"Connection": "close"}))
+        time.sleep(0.5)
+        answer = connection.answer()
+        assert answer.status == 200 and len(answer.body) == int(answer.headers["content-length"]) > 1_000_000
+        assert connection.is_closed()
 
 
 def answers(server) -> bool:

@@ -39,6 +39,7 @@ METRICS = {
     "apus_drift_samples": ("gauge", {"model"}),
     "apus_model_info": ("gauge", {"model", "id", "revision", "precision", "isa", "model_digest"}),
     "apus_connections": ("gauge", set()),
+    "apus_connections_ended": ("counter", {"reason"}),
     "process_cpu_seconds": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
     "process_virtual_memory_bytes": ("gauge", set()),

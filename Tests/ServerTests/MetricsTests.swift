@@ -101,6 +101,8 @@ import Testing
                 #"apus_queue_seconds_count{model="minilm-l6-tweet-sentiment"} 3"#,
                 #"apus_inference_seconds_count{model="minilm-l6-tweet-sentiment"} 3"#,
                 #"apus_rejected_total{reason="queue_full"} 0"#,
+                #"apus_connections_ended_total{reason="slow_head"} 0"#,
+                #"apus_connections_ended_total{reason="displaced"} 0"#,
                 #"apus_truncated_total{model="minilm-l6-tweet-sentiment"} 0"#,
                 #"apus_drift_samples{model="minilm-l6-tweet-sentiment"} 6"#,
                 #"apus_model_info{model="minilm-l6-tweet-sentiment",id="apus/minilm-l6-tweet-sentiment",revision="","#,

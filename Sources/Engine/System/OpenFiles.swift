@@ -16,10 +16,11 @@ public enum OpenFiles {
     /// How many may be open; nil where the system does not tell.
     package static var limit: UInt64? { bounds.map { UInt64($0.rlim_cur) } }
 
-    /// Raises the limit to `count`, or as far as it may be.
-    public static func allow(_ count: Int) {
-        guard var bounds, bounds.rlim_cur < rlim_t(count) else { return }
+    /// Raises the limit to `count`, or as far as it may be. Returns how many of these may be open.
+    public static func allow(_ count: Int) -> Int {
+        guard var bounds, bounds.rlim_cur < rlim_t(count) else { return count }
         bounds.rlim_cur = min(bounds.rlim_max, rlim_t(count))
         setrlimit(resource, &bounds)
+        return Int(bounds.rlim_cur)
     }
 }

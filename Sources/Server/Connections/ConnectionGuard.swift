@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -33,6 +34,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         case ending
     }
 
+    private let place: ConnectionRoom.Place
     private let limits: ServerLimits
     private let state: ServerState
     private let refused: Refusal
@@ -77,11 +79,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     /// - Parameter parser: the connection's, before this handler.
     init(
-        _ parser: ByteToMessageHandler<HTTPRequestDecoder>, limits: ServerLimits, state: ServerState,
+        _ parser: ByteToMessageHandler<HTTPRequestDecoder>, place: ConnectionRoom.Place, state: ServerState,
         refused: @escaping Refusal
     ) {
         self.parser = parser
-        self.limits = limits
+        self.place = place
+        limits = place.limits
         self.state = state
         self.refused = refused
     }
@@ -106,6 +109,10 @@ final class ConnectionGuard: ChannelDuplexHandler {
         case .head(let head):
             if begun >= lastAnswer { return }
             guard let request = request(head, context) else { return }
+            if let refusal = place.refusal(of: request) {
+                place.ends(.noPlace)
+                return fail(refusal, context)
+            }
             begun += 1
             isReading = true
             hasPartialHead = false
@@ -113,7 +120,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
             isHTTP11 = head.version == .http1_1
             offersHTTP2 = Self.offersHTTP2(head)
             isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade") && !offersHTTP2
-            if !head.isKeepAlive || isUpgrade || state.isStopping { lastAnswer = min(lastAnswer, begun) }
+            if !head.isKeepAlive || isUpgrade || place.isExtra || state.isStopping { lastAnswer = min(lastAnswer, begun) }
             invites = wantsInvitation(head)
             inviteWhenFree(context)
             context.fireChannelRead(wrapInboundOut(.head(request)))
@@ -168,7 +175,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private func renewParser(_ context: ChannelHandlerContext) {
         offersHTTP2 = false
         let pipeline = context.pipeline.syncOperations
-        let (stopped, new) = (parser, HTTPConnection.parser())
+        let (stopped, new) = (parser, HTTPConnection.parser(headBytes: place.headBytes))
         do {
             try pipeline.addHandler(new, position: .after(stopped))
         } catch {
@@ -239,10 +246,11 @@ final class ConnectionGuard: ChannelDuplexHandler {
         let identifier = RequestIdentifier.make()
         refused(error, identifier)
         let body = ByteBuffer(bytes: error.json.serialized())
-        let headers: HTTPHeaders = [
+        var headers: HTTPHeaders = [
             "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
             "server": "apus", "x-request-id": identifier, "server-timing": ServerTiming().header,
         ]
+        for field in error.headers { headers.add(name: field.name.rawName, value: field.value) }
         let status = HTTPResponseStatus(statusCode: error.status.code, reasonPhrase: error.status.reasonPhrase)
         context.write(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
@@ -327,9 +335,18 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     /// The output is not closed upon an answer that waits to be sent: NIO would throw the rest of it away.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        guard mode == .output, unsent > 0 else { return context.close(mode: mode, promise: promise) }
+        guard mode == .output, unsent > 0 else {
+            if mode == .all { abandonAnswers(context) }
+            return context.close(mode: mode, promise: promise)
+        }
         closesOutput = true
         closePromise = promise
+    }
+
+    /// What a client has not taken of its answers is not kept by the system either, which would for minutes.
+    private func abandonAnswers(_ context: ChannelHandlerContext) {
+        guard unsent > 0, let socket = context.channel as? any SocketOptionProvider else { return }
+        _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
     }
 
     /// Ends the connection once all is written: at once where the client has nothing more to say, else after a while, as a
@@ -338,13 +355,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
         guard !isEnding else { return }
         isEnding = true
         let mayStillSend = isReading || failure != nil
-        phase = .ending
+        begin(.ending)
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
         readOn(context)
         wait(limits.idleTimeout, context)
+        unsent += 1
         let written = promise ?? context.eventLoop.makePromise()
         written.futureResult.assumeIsolated().whenComplete { [self] _ in
-            context.close(mode: mayStillSend ? .output : .all, promise: nil)
+            unsent -= 1
+            context.close(mode: mayStillSend ? .output : .all, promise: closePromise)
             if mayStillSend { wait(Self.lingerTime, context) }
         }
         context.writeAndFlush(part, promise: written)
@@ -364,13 +383,22 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private func update(_ context: ChannelHandlerContext) {
         let current = currentPhase
         guard current != phase else { return }
-        phase = current
+        begin(current)
         switch current {
         case .idle: wait(state.isStopping ? Self.drainTime : limits.idleTimeout, context)
         case .reading: wait(limits.readTimeout, context)
         case .sending: wait(limits.idleTimeout, context)
         case .answering: deadline = nil  // which the queue sees to
         case .ending: break
+        }
+    }
+
+    private func begin(_ phase: Phase) {
+        self.phase = phase
+        switch phase {
+        case .idle: place.waits(for: .request)
+        case .reading, .sending, .ending: place.waits(for: .transfer)
+        case .answering: place.waits(for: nil)
         }
     }
 
@@ -394,7 +422,18 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private func timeOut(_ context: ChannelHandlerContext) {
         deadline = nil
-        guard phase == .reading else { return context.close(promise: nil) }
+        switch phase {
+        case .idle: place.ends(.idle)
+        case .reading: return refuseLateRequest(context)
+        case .sending, .ending: if unsent > 0 { place.ends(.slowReader) }
+        case .answering: return
+        }
+        abandonAnswers(context)
+        context.close(promise: nil)
+    }
+
+    private func refuseLateRequest(_ context: ChannelHandlerContext) {
+        place.ends(isReading ? .slowBody : .slowHead)
         let late = RequestError(
             .requestTimeout, "request_timeout",
             "the request did not arrive whole within \(limits.readTimeout)")

@@ -8,30 +8,39 @@ import NIOHTTPTypes
 struct HTTPConnection: HTTPChannelHandler {
     typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
+    /// Linux takes twice that, for its own bookkeeping.
+    private static let sendBufferBytes: SocketOptionValue = 128 << 10
+
     let responder: Responder
-    let limits: ServerLimits
+    let room: ConnectionRoom
     let state: ServerState
     let refused: ConnectionGuard.Refusal
     let executors: [ObjectIdentifier: EventLoopExecutor]
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            // Left to itself, the system keeps some megabytes for each client that does not read its answer.
+            try channel.syncOptions?.setOption(.socketOption(.so_sndbuf), value: Self.sendBufferBytes)
             let pipeline = channel.pipeline.syncOperations
             // One request at a time is read from the channel below: pipelining needs no handler of its own.
-            let parser = Self.parser()
+            let place = room.enter(channel)
+            let parser = Self.parser(headBytes: place.headBytes)
             try pipeline.addHandlers([HTTPResponseEncoder(), parser])
-            try pipeline.addHandler(ConnectionGuard(parser, limits: limits, state: state, refused: refused))
+            try pipeline.addHandler(ConnectionGuard(parser, place: place, state: state, refused: refused))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }
     }
 
     /// Reads a connection's requests, up to one that offers another protocol; what follows that is handed on as it is.
-    static func parser() -> ByteToMessageHandler<HTTPRequestDecoder> {
+    ///
+    /// - Parameter headBytes: the largest head; nil for the usual limits.
+    static func parser(headBytes: Int?) -> ByteToMessageHandler<HTTPRequestDecoder> {
         var header = NIOHTTPDecoderLimitConfiguration()
         header.maxHeaderFieldSize = 16 << 10
         header.maxHeaderListSize = 64 << 10
         header.maxHeaderFieldCount = 200
+        if let headBytes { (header.maxHeaderFieldSize, header.maxHeaderListSize) = (headBytes, headBytes) }
         return ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: header))
     }

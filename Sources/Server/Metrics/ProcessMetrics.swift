@@ -10,6 +10,8 @@ struct ProcessMetrics {
     let threads: Double
     let openDescriptors: Double
     let maximumDescriptors: Double
+    /// nil without a CPU quota.
+    let throttledPeriods: Double?
 
     /// nil where there is no `/proc`.
     static var current: ProcessMetrics? {
@@ -27,11 +29,13 @@ struct ProcessMetrics {
             cpuSeconds: (field(14) + field(15)) / ticks, residentBytes: field(24) * Double(getpagesize()),
             virtualBytes: field(23), startSeconds: (boot.flatMap { Double($0) } ?? 0) + field(22) / ticks,
             threads: field(20),
-            openDescriptors: Double(open - 1), maximumDescriptors: Double(OpenFiles.limit ?? 0))
+            openDescriptors: Double(open - 1), maximumDescriptors: Double(OpenFiles.limit ?? 0),
+            throttledPeriods: CPUQuota()?.throttledPeriods.map(Double.init))
     }
 
     func write(to text: inout PrometheusText) {
-        let figures: [(name: String, kind: String, help: String, value: Double)] = [
+        let throttled = "Periods in which the control group's CPU quota was used up and every thread had to wait."
+        var figures: [(name: String, kind: String, help: String, value: Double)] = [
             ("process_cpu_seconds_total", "counter", "User and system CPU time.", cpuSeconds),
             ("process_max_fds", "gauge", "The most file descriptors that may be open.", maximumDescriptors),
             ("process_open_fds", "gauge", "Open file descriptors.", openDescriptors),
@@ -40,6 +44,9 @@ struct ProcessMetrics {
             ("process_threads", "gauge", "Threads of the process.", threads),
             ("process_virtual_memory_bytes", "gauge", "Virtual memory.", virtualBytes),
         ]
+        if let throttledPeriods {
+            figures.append(("apus_cpu_throttled_periods_total", "counter", throttled, throttledPeriods))
+        }
         for figure in figures {
             text.begin(figure.name, kind: figure.kind, help: figure.help)
             text.add(figure.name, "", figure.value)

@@ -11,6 +11,7 @@ package final class ServerMetrics: Sendable {
     private let rejections: CachedMetrics<String, Counter>
     private let unwritten: Counter
     private let loadFailures: CachedMetrics<String, Counter>
+    private let endedConnections: CachedMetrics<ConnectionRoom.End, Counter>
     private let inProgress: Meter
     private let connections: Meter
 
@@ -45,6 +46,10 @@ package final class ServerMetrics: Sendable {
         loadFailures = CachedMetrics { reason in
             Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
         }
+        endedConnections = CachedMetrics { end in
+            Counter(label: "apus_connections_ended_total", dimensions: [("reason", end.rawValue)], factory: registry)
+        }
+        for end in ConnectionRoom.End.allCases { endedConnections[end].increment(by: 0) }
         inProgress = Meter(label: "http_requests_in_progress", factory: registry)
         connections = Meter(label: "apus_connections", factory: registry)
         for reason in RejectionReason.allCases { rejections[reason.rawValue].increment(by: 0) }
@@ -70,6 +75,7 @@ package final class ServerMetrics: Sendable {
     func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
 
     func modelLoadFailed(_ reason: ModelLoadFailure.Reason) { loadFailures[reason.rawValue].increment() }
+    func connectionEnded(_ end: ConnectionRoom.End) { endedConnections[end].increment() }
 
     package func requestStarted() { inProgress.increment(by: 1) }
 
@@ -141,6 +147,7 @@ extension ServerMetrics {
         "apus_batch_tokens": .init(help: "Tokens of a forward pass.", buckets: Array(powers)),
         "apus_queue_depth": .init(help: "Texts accepted that are in no forward pass yet."),
         "apus_connections": .init(help: "Connections open."),
+        "apus_connections_ended_total": .init(help: "Connections that the server ended and their client did not."),
         "apus_tokenize_seconds": .init(help: "Tokenizing the texts of a request.", buckets: shortDurations),
         "apus_queue_seconds": .init(help: "A request's wait for the model.", buckets: shortDurations),
         "apus_inference_seconds": .init(help: "A forward pass.", buckets: shortDurations),

@@ -32,6 +32,16 @@ package struct RequestError: Error {
         return error
     }
 
+    /// What a connection beyond the limit is told.
+    static func noPlace(limit: Int) -> RequestError {
+        var error = RequestError(
+            .serviceUnavailable, "too_many_connections",
+            "all \(limit) connections of this server (--max-connections) are in use, and only health, status and metrics are "
+                + "answered beyond them. Try again in a second")
+        error.headers[.retryAfter] = "1"
+        return error
+    }
+
     static let stopping = RequestError(
         .serviceUnavailable, "stopping", "the server is stopping and takes no new work. Send the request to another one")
 

@@ -23,11 +23,19 @@ struct StatusRoutes: Sendable {
     /// The default model's, then the server's, then each model's.
     func status(_ request: Request, _ context: ApusRequestContext) -> Response {
         let models = models.current
+        let quota = CPUQuota()
         return .json(
             .object(
                 (models.standard?.status ?? []) + [
                     .init("version", .string(apusVersion)),
                     .init("limits", limits(of: models.standard)),
+                    .init(
+                        "cpu",
+                        [
+                            "affinity": .integer(ProcessorCount.affinity),
+                            "quota": quota.map { .number($0.processors) } ?? nil,
+                            "throttled_periods": quota?.throttledPeriods.map { .integer($0) } ?? nil,
+                        ]),
                     .init("feedback", feedback?.json(models.served) ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
                     .init("models", .array(models.served.map { .object($0.status) })),
