@@ -15,7 +15,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -28,7 +27,7 @@ let package = Package(
         .target(name: "Kernels"),
         .target(
             name: "Engine",
-            dependencies: ["Kernels", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: ["Kernels"],
             resources: [.copy("Resources/Model")]
         ),
         .target(name: "ApusCurl"),
@@ -37,7 +36,6 @@ let package = Package(
             name: "Server",
             dependencies: [
                 "Engine",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
