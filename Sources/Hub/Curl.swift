@@ -61,7 +61,7 @@ final class Curl {
         guard code != 0, !transfer.hasAllThatIsWanted else { return }
         let text = "\(Origin(url)?.description ?? "the Hub"): \(Self.text(problem))"
         throw Self.isAboutCertificates(code)
-            ? .permanent(InputError(text, "SSL_CERT_FILE names a file of other certificates to trust"))
+            ? .permanent(InputError(text, "SSL_CERT_FILE may name a file of other certificates to trust"))
             : .transient(text)
     }
 

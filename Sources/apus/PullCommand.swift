@@ -8,7 +8,8 @@ struct PullCommand: ParsableCommand {
         abstract: "Fetches a model from the Hugging Face Hub into its standard cache, and prints where it is.",
         discussion: """
             HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH and HF_HUB_OFFLINE mean what they mean to Python's \
-            huggingface_hub, which shares the cache.
+            huggingface_hub, which shares the cache. Proxies are those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY; SSL_CERT_FILE \
+            names certificates to trust in place of the system's.
             """)
 
     @Argument(help: "The model's name on the Hub, such as cardiffnlp/twitter-roberta-base-sentiment-latest.")

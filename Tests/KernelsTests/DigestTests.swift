@@ -56,6 +56,12 @@ import Testing
         }
     }
 
+    @Test func `an empty file is its header`() {
+        let header = Array("blob 0\0".utf8)
+        let name = hexadecimal(20) { apus_sha1(header, header.count, nil, 0, $0) }
+        #expect(name == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")  // git hash-object /dev/null
+    }
+
     @Test func `a prefix counts as if it stood before the bytes`() {
         let bytes = (0..<300).map { UInt8(truncatingIfNeeded: $0 &* 5 &+ 3) }
         for count in [0, 1, 55, 56, 63, 64, 65, 128, 237] {

@@ -40,8 +40,10 @@ static void digest(
     if (held) {
         memcpy(block, prefix, held);
         size_t more = count < BLOCK - held ? count : BLOCK - held;
-        if (more) memcpy(block + held, bytes, more);
-        bytes += more, count -= more, held += more;
+        if (more) {
+            memcpy(block + held, bytes, more);
+            bytes += more, count -= more, held += more;
+        }
         if (held == BLOCK) {
             compress(state, block, 1);
             memset(block, 0, sizeof block);
