@@ -30,15 +30,17 @@ RUN mkdir -p Tests/CLITests Tests/EngineTests Tests/ExampleTests Tests/KernelsTe
     && strip /apus/apus
 
 # All that the binary needs, and nobody but root may change. `ldd apus` asks for what Debian has anyway: libc,
-# libm, libgcc, libstdc++, zlib; `--backend openblas` opens OpenBLAS.
+# libm, libgcc, libstdc++, zlib; `apus pull` opens libcurl, `--backend openblas` OpenBLAS.
 FROM ${BASE_IMAGE} AS runtime
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates libopenblas0-pthread \
+    && apt-get install -y --no-install-recommends ca-certificates libcurl4 libopenblas0-pthread \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
     && useradd -m -u 1000 apus \
     && mkdir -p /home/apus/.cache/huggingface \
     && chown -R root:root /home/apus \
-    && chown apus:apus /home/apus/.cache/huggingface \
+    # Group 0 may write there too: OpenShift runs images as a user of its own choice in that group.
+    && chown apus:root /home/apus/.cache/huggingface \
+    && chmod 775 /home/apus/.cache/huggingface \
     && chmod 755 /home/apus \
     # Nothing is written but the model cache, and nothing becomes another user.
     && chmod 755 /tmp /var/tmp /run/lock \

@@ -76,6 +76,7 @@ test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, 
 	$(SERVING_VENV)/bin/python -m pytest -q Tests/Docs
 
 test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
+	@$(call install,openssl tinyproxy-bin)
 	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
 
 test-clusters: build $(CLUSTERS_VENV)/.installed ## Kubernetes manifests; Spark beside one process (APUS_TEST_SPARK=1: at length)

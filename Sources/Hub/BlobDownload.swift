@@ -6,9 +6,18 @@ struct HubFile: Sendable {
     let name: String
     let size: Int
     /// What its bytes must be: SHA-256 for large files, git's SHA-1 for small ones, in hexadecimal. Its name in the cache.
+    /// Where the listing has no hashes, its ETag: one of the two as a rule, else only a name.
     let digest: String
 
-    var isLarge: Bool { digest.utf8.count == 64 }
+    /// Of these bytes, of the kind that `digest` is; nil where that is no hash.
+    func digest(of bytes: UnsafeRawBufferPointer) -> (kind: String, value: String)? {
+        guard HubCache.isHexadecimal(digest) else { return nil }
+        return switch digest.utf8.count {
+        case 40: ("git SHA-1", bytes.gitSHA1())
+        case 64: ("SHA-256", bytes.sha256())
+        default: nil
+        }
+    }
 }
 
 /// Fetches a file's bytes into the cache: into `DIGEST.incomplete`, from where an earlier try ended, then checked and renamed.
@@ -28,7 +37,7 @@ struct BlobDownload {
     /// - Parameters:
     ///   - tries: how many may bring nothing new.
     ///   - progress: how many bytes are there.
-    func run(tries: Int, progress: (Int) -> Void) async throws(HubError) {
+    func run(tries: Int, progress: @escaping (Int) -> Void) throws(HubError) {
         let descriptor = open(incomplete, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw writeError() }
         defer { close(descriptor) }
@@ -40,7 +49,7 @@ struct BlobDownload {
             if start > file.size { try truncate(descriptor) }
             if start == file.size { break }
             do throws(HubError) {
-                try await fetch(from: start > file.size ? 0 : start, to: descriptor, progress)
+                try fetch(from: start > file.size ? 0 : start, to: descriptor, progress)
                 let end = Int(lseek(descriptor, 0, SEEK_END))
                 if end < file.size { throw .transient("the connection ended after \(end) of \(file.size) bytes") }
             } catch {
@@ -48,7 +57,7 @@ struct BlobDownload {
                 if end > furthest { backoff.reset() }
                 furthest = max(furthest, end)
                 if case .transient(let problem, let after, _) = error {
-                    try await backoff.wait(after: .transient(problem, after: after, subject: subject), tries: tries)
+                    try backoff.wait(after: .transient(problem, after: after, subject: subject), tries: tries)
                 } else {
                     throw error
                 }
@@ -58,39 +67,38 @@ struct BlobDownload {
         guard fsync(descriptor) == 0, rename(incomplete, blob) == 0 else { throw writeError() }
     }
 
-    private func fetch(from start: Int, to descriptor: Int32, _ progress: (Int) -> Void) async throws(HubError) {
-        let response = try await client.get(url, subject, from: start)
-        var end = start
-        if response.status != 416 { try check(response) }
-        switch response.status {
-        case 416:
-            unlink(incomplete)
-            throw .permanent(
-                InputError(subject, "is shorter than the \(file.size) bytes of the Hub's listing. Try again later"))
-        case 206:
-            guard response.headers.first(name: "content-range")?.hasPrefix("bytes \(start)-") == true else {
-                throw .permanent(InputError(subject, "the Hub answered with another part of the file than was asked for"))
+    private func fetch(
+        from start: Int, to descriptor: Int32, _ progress: @escaping (Int) -> Void
+    ) throws(HubError) {
+        try client.get(url, subject, from: start) { response throws(HubError) in
+            let status = response.head.status
+            var end = start
+            if status != 416 { try check(response) }
+            switch status {
+            case 416:
+                unlink(incomplete)
+                throw .permanent(
+                    InputError(subject, "is shorter than the \(file.size) bytes of the Hub's listing. Try again later"))
+            case 206:
+                guard response.head["content-range"]?.hasPrefix("bytes \(start)-") == true else {
+                    throw .permanent(
+                        InputError(subject, "the Hub answered with another part of the file than was asked for"))
+                }
+            case 200:
+                if start > 0 { try truncate(descriptor) }
+                end = 0
+            default: throw .permanent(InputError(subject, "the Hub answered with status \(status)"))
             }
-        case 200:
-            if start > 0 { try truncate(descriptor) }
-            end = 0
-        default: throw .permanent(InputError(subject, "the Hub answered with status \(response.status)"))
-        }
-        do {
-            for try await chunk in response.body {
-                end += chunk.readableBytes
+            return { chunk throws(HubError) in
+                end += chunk.count
                 guard end <= file.size else {
                     unlink(incomplete)
-                    throw HubError.permanent(
+                    throw .permanent(
                         InputError(subject, "is larger than the \(file.size) bytes of the Hub's listing. Try again later"))
                 }
-                guard FileReplacement.writeAll(Array(chunk.readableBytesView), to: descriptor) else { throw writeError() }
+                guard FileReplacement.writeAll(Array(chunk), to: descriptor) else { throw writeError() }
                 progress(end)
             }
-        } catch let error as HubError {
-            throw error
-        } catch {
-            throw HubClient.transient(error)
         }
     }
 
@@ -107,30 +115,29 @@ struct BlobDownload {
                         ? "the Hub answered with a web page; is HF_ENDPOINT right? (\(client.settings.endpoint))"
                         : "the Hub's answer has no ETag, so that the file could not be told from another"))
         }
-        let digest = etag.trimmingPrefix("W/").trimmingCharacters(in: CharacterSet(charactersIn: "\""))
-        guard digest == file.digest else {
+        guard etag == file.digest else {
             throw .permanent(
-                InputError(subject, "the Hub's answer is about \(digest), its listing about \(file.digest). Try again later")
+                InputError(subject, "the Hub's answer is about \(etag), its listing about \(file.digest). Try again later")
             )
         }
     }
 
     private func verify() throws(HubError) {
-        let found: String
+        let found: (kind: String, value: String)?
         do throws(InputError) {
             let content = try file.size == 0 ? nil : MappedFile(path: incomplete)  // nothing cannot be mapped
             let bytes = content?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)
-            found = withExtendedLifetime(content) { file.isLarge ? bytes.sha256() : bytes.gitSHA1() }
+            found = withExtendedLifetime(content) { file.digest(of: bytes) }
         } catch {
             throw .permanent(error)
         }
-        guard found == file.digest else {
+        if let found, found.value != file.digest {
             unlink(incomplete)
-            let kind = file.isLarge ? "SHA-256" : "git SHA-1"
             throw .permanent(
                 InputError(
                     subject,
-                    "arrived damaged: its \(kind) is \(found), the Hub says \(file.digest). It was deleted; run again"))
+                    "arrived damaged: its \(found.kind) is \(found.value), the Hub says \(file.digest). "
+                        + "It was deleted; run again"))
         }
     }
 

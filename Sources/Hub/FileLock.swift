@@ -6,7 +6,7 @@ struct FileLock: ~Copyable {
     private let descriptor: Int32
 
     /// Waits until it is free; `waiting` is called once where it is not at once.
-    init(_ path: String, waiting: () -> Void) async throws(HubError) {
+    init(_ path: String, waiting: () -> Void) throws(HubError) {
         var hasWaited = false
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o664)
@@ -29,7 +29,7 @@ struct FileLock: ~Copyable {
             }
             if !hasWaited { waiting() }
             hasWaited = true
-            do { try await Task.sleep(for: .milliseconds(50)) } catch { throw .transient("cancelled") }
+            usleep(50_000)
         }
     }
 

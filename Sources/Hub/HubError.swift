@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 
 /// Why something could not be had from the Hub.
 enum HubError: Error {
@@ -33,13 +34,12 @@ struct Backoff {
     mutating func reset() { failures = 0 }
 
     /// Waits for the next try, or throws where it was the last one.
-    mutating func wait(after error: HubError, tries: Int = Self.tries) async throws(HubError) {
+    mutating func wait(after error: HubError, tries: Int = Self.tries) throws(HubError) {
         failures += 1
         guard case .transient(_, let seconds, let subject) = error, failures < tries else { throw error }
         if let seconds, seconds > Self.longestWait {
             throw .transient("the Hub asks for a pause of \(seconds) s", subject: subject)
         }
-        let pause = seconds.map { Duration.seconds($0) } ?? .milliseconds(500 << (failures - 1))
-        do { try await Task.sleep(for: pause) } catch { throw .transient("cancelled") }
+        Thread.sleep(forTimeInterval: seconds.map(Double.init) ?? 0.5 * Double(1 << (failures - 1)))
     }
 }

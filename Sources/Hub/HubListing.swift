@@ -7,34 +7,33 @@ struct HubListing: Sendable {
     let commit: String
     /// The small ones first, the weights last.
     let files: [HubFile]
+    /// Whether it has the hashes of all files, as the Hub's own has; a mirror's may have names only.
+    let hasHashes: Bool
 
     /// A listing is a matter of kilobytes; a repository of many thousands of files takes some MB.
     private static let maximumBytes = 64 << 20
     /// Of one file: beyond, no model is meant, and sums stay within an Int.
     private static let maximumSize = 1 << 40
 
-    init(_ client: HubClient, _ id: HubID, revision: String) async throws(HubError) {
+    init(_ client: HubClient, _ id: HubID, revision: String) throws(HubError) {
         let subject = revision == "main" ? id.description : "\(id), revision \(revision)"
         let unescaped = CharacterSet(charactersIn: "-._~").union(.alphanumerics)
         let escaped = revision.addingPercentEncoding(withAllowedCharacters: unescaped) ?? revision
-        let response = try await client.get("/api/models/\(id)/revision/\(escaped)?blobs=true", subject)
         func fail(_ problem: String) -> HubError { .permanent(InputError(subject, problem)) }
         var bytes: [UInt8] = []
-        do {
-            for try await chunk in response.body {
-                bytes += chunk.readableBytesView
+        var isWebPage = false
+        try client.get("/api/models/\(id)/revision/\(escaped)?blobs=true", subject) { response in
+            isWebPage = response.isWebPage()
+            return { chunk throws(HubError) in
+                bytes += chunk
                 guard bytes.count <= Self.maximumBytes else {
                     throw fail("the Hub's listing of its files is longer than \(Self.maximumBytes) bytes")
                 }
             }
-        } catch let error as HubError {
-            throw error
-        } catch {
-            throw HubClient.transient(error)
         }
         guard let json = try? JSONValue(parsing: bytes) else {
             throw fail(
-                "the Hub's listing of its files is \(response.isWebPage() ? "a web page" : "no JSON"); is HF_ENDPOINT right? "
+                "the Hub's listing of its files is \(isWebPage ? "a web page" : "no JSON"); is HF_ENDPOINT right? "
                     + "(\(client.settings.endpoint))")
         }
         guard let commit = json["sha"]?.string, HubCache.isCommit(commit), let siblings = json["siblings"]?.array else {
@@ -53,8 +52,14 @@ struct HubListing: Sendable {
                     + "model.bin or model.ftz; it has \(found.isEmpty ? "no files" : found)")
         }
         var files: [HubFile] = []
+        var hasHashes = true
         for name in needed {
             let entry = entries[name]!
+            if entry["lfs"] == nil, entry["blobId"] == nil {
+                hasHashes = false
+                files.append(try Self.file(name, of: id, commit, client))
+                continue
+            }
             let large = entry["lfs"].flatMap { $0.isNull ? nil : $0 }
             let size = (large ?? entry)["size"]?.integer
             let digest = large.map { $0["sha256"]?.string ?? $0["oid"]?.string } ?? entry["blobId"]?.string
@@ -65,5 +70,26 @@ struct HubListing: Sendable {
         }
         self.commit = commit
         self.files = files
+        self.hasHashes = hasHashes
+    }
+
+    /// A file that is only named, by what the Hub answers to who would fetch it.
+    private static func file(
+        _ name: String, of id: HubID, _ commit: String, _ client: HubClient
+    ) throws(HubError) -> HubFile {
+        var answer = HubClient.Metadata()
+        try client.get("/\(id)/resolve/\(commit)/\(name)", "\(id), \(name)") { response in
+            answer = response.metadata
+            answer.size = answer.size ?? response.head["content-length"].flatMap { Int($0) }
+            return nil
+        }
+        guard let size = answer.size, 0...maximumSize ~= size, let etag = answer.etag,
+            etag.wholeMatch(of: /[A-Za-z0-9_-]{1,128}/) != nil
+        else {
+            throw .permanent(
+                InputError(
+                    "\(id), \(name)", "the Hub's listing has no hash of it, and its answer no ETag and size that could be"))
+        }
+        return HubFile(name: name, size: size, digest: etag)
     }
 }

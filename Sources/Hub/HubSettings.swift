@@ -11,6 +11,10 @@ public struct HubSettings: Sendable {
     /// To connect, and between two reads.
     let connectTimeout: Int
     let readTimeout: Int
+    /// `HTTP_PROXY`, which libcurl does not read, as a CGI program's environment may hold a client's header in it.
+    let httpProxy: String?
+    /// `SSL_CERT_FILE`, which OpenSSL reads and libcurl does not.
+    let certificates: String?
 
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws(InputError) {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
@@ -31,6 +35,8 @@ public struct HubSettings: Sendable {
         isOffline = isTrue("HF_HUB_OFFLINE") ?? isTrue("TRANSFORMERS_OFFLINE") ?? false
         connectTimeout = try seconds("HF_HUB_ETAG_TIMEOUT")
         readTimeout = try seconds("HF_HUB_DOWNLOAD_TIMEOUT")
+        httpProxy = environment["http_proxy"] == nil ? value("HTTP_PROXY") : nil
+        certificates = HubCache.path("SSL_CERT_FILE", environment)
         let path = HubCache.path("HF_TOKEN_PATH", environment) ?? HubCache.home(environment) + "/token"
         var sources = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].map { ($0, value($0) ?? "") }
         sources.append((path, FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""))

@@ -21,19 +21,26 @@ public struct Pull {
     public static func snapshot(
         of id: HubID, revision: String = "main", allowsStale: Bool,
         environment: [String: String] = ProcessInfo.processInfo.environment, report: @escaping (Event) -> Void
-    ) async throws(InputError) -> HubCache.Snapshot {
+    ) throws(InputError) -> HubCache.Snapshot {
         let pull = Pull(
             id: id, revision: revision, settings: try HubSettings(environment: environment),
             cache: HubCache(environment: environment), report: report)
-        return try await pull.snapshot(allowsStale: allowsStale)
+        return try pull.snapshot(allowsStale: allowsStale)
     }
 
-    private func snapshot(allowsStale: Bool) async throws(InputError) -> HubCache.Snapshot {
+    private func snapshot(allowsStale: Bool) throws(InputError) -> HubCache.Snapshot {
         guard Self.isRevision(revision) else {
             throw InputError("--revision", "\"\(revision)\" is no name of a branch, a tag or a commit")
         }
-        let cached = cache.snapshot(id, revision: revision)
-        if let cached, settings.isOffline || HubCache.isCommit(revision) { return cached }
+        let known = cache.snapshot(id, revision: revision)
+        // The cache as it was copied: its refs may have stayed behind.
+        let cached = known ?? (revision == "main" ? cache.onlySnapshot(id) : nil)
+        if let cached, settings.isOffline || HubCache.isCommit(revision) {
+            if known == nil {
+                report(.note("\(id): the cache does not say what main is; using its only snapshot, \(cached.commit)"))
+            }
+            return cached
+        }
         guard !settings.isOffline else {
             throw InputError(
                 "\(id), \(revision)",
@@ -42,9 +49,7 @@ public struct Pull {
         }
         let tries = allowsStale && cached != nil ? 1 : Backoff.tries
         do {
-            return try await HubClient.with(settings) { client throws(HubError) in
-                try await fetch(client, tries: tries)
-            }
+            return try fetch(HubClient(settings), tries: tries)
         } catch {
             if case .transient(let problem, _, _) = error, allowsStale, let cached {
                 report(.note("\(problem); using \(id) as the cache has it, commit \(cached.commit)"))
@@ -54,17 +59,20 @@ public struct Pull {
         }
     }
 
-    private func fetch(_ client: HubClient, tries: Int) async throws(HubError) -> HubCache.Snapshot {
+    private func fetch(_ client: HubClient, tries: Int) throws(HubError) -> HubCache.Snapshot {
         var backoff = Backoff()
         var found: HubListing?
         while found == nil {
             do throws(HubError) {
-                found = try await HubListing(client, id, revision: revision)
+                found = try HubListing(client, id, revision: revision)
             } catch {
-                try await backoff.wait(after: error, tries: tries)
+                try backoff.wait(after: error, tries: tries)
             }
         }
         let listing = found!
+        if !listing.hasHashes {
+            report(.note("\(id): the listing at \(settings.endpoint) has no hashes; each file's ETag and size decide"))
+        }
         let folder = cache.folder(id)
         let snapshot = "\(folder)/snapshots/\(listing.commit)"
         let total = listing.files.reduce(0) { $0 + $1.size }
@@ -79,14 +87,14 @@ public struct Pull {
                     try make(directory)
                 }
                 cache.tag()
-                let lock = try await FileLock("\(cache.root)/.locks/\(id.folder)/\(file.digest).lock") {
+                let lock = try FileLock("\(cache.root)/.locks/\(id.folder)/\(file.digest).lock") {
                     report(.note("\(id), \(file.name): waiting for another process that fetches it"))
                 }
                 if !exists(blob) {
                     let download = BlobDownload(
                         client: client, file: file, subject: "\(id), \(file.name)",
                         url: "/\(id)/resolve/\(listing.commit)/\(file.name)", commit: listing.commit, blob: blob)
-                    try await download.run(tries: tries) { report(.progress(done: done + $0, total: total, before: before)) }
+                    try download.run(tries: tries) { report(.progress(done: done + $0, total: total, before: before)) }
                 }
                 try symlink("../../blobs/\(file.digest)", at: link)
                 _ = lock
@@ -103,7 +111,10 @@ public struct Pull {
             report(.progress(done: done, total: total, before: before))
         }
         // Last, so that a name never stands for a snapshot that is not whole.
-        if revision != listing.commit { try writeReference("\(folder)/refs/\(revision)", listing.commit) }
+        // A cache that may only be read is as good as another while nothing changes.
+        if cache.commit(id, revision: revision) != listing.commit {
+            try writeReference("\(folder)/refs/\(revision)", listing.commit)
+        }
         guard let complete = cache.snapshot(id, revision: listing.commit) else {
             throw .permanent(
                 InputError(snapshot, "lacks files that were just fetched; did something delete them? Run again"))
@@ -143,8 +154,6 @@ public struct Pull {
     }
 
     private func writeReference(_ path: String, _ commit: String) throws(HubError) {
-        // A cache that may only be read is as good as another while nothing changes.
-        if FileManager.default.contents(atPath: path) == Data(commit.utf8) { return }
         try make((path as NSString).deletingLastPathComponent)
         do throws(InputError) {
             try FileReplacement.write(Array(commit.utf8), to: path)

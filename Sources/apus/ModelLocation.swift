@@ -26,7 +26,7 @@ struct ModelLocation: ParsableArguments {
         }
         let revision = try Settings().text(given, "--revision")
         do {
-            return try ModelDirectory(id, try await Pulling.snapshot(of: id, revision: revision, allowsStale: true))
+            return try ModelDirectory(id, try Pulling.snapshot(of: id, revision: revision, allowsStale: true))
         } catch let error as InputError where error.subject == id.description {
             throw InputError(error.subject, "is no directory here; on the Hub: \(error.problem)")
         }

@@ -125,6 +125,17 @@ def test_the_server_is_reached_where_a_space_asks_for_it():
     assert "sdk: docker\n" in head and "app_port: 7860\n" in head
 
 
+def test_group_0_may_write_the_cache_as_users_without_a_name_are_in_it():
+    [run] = RUNTIME.all("RUN")
+    cache = "/home/apus/.cache/huggingface"
+    assert f"chown apus:root {cache} " in run and f"chmod 775 {cache} " in run
+    assert run.index(f"chown apus:root {cache} ") > run.index("chown -R root:root /home/apus")
+
+
+def test_what_a_pull_opens_is_there():
+    assert " libcurl4 " in RUNTIME.all("RUN")[0]
+
+
 def test_only_the_cache_is_a_volume_and_it_is_where_models_go():
     assert SERVER.all("VOLUME") == ["/home/apus/.cache/huggingface"]
     assert "HF_HOME=/home/apus/.cache/huggingface" in RUNTIME.all("ENV")[0]
@@ -136,7 +147,7 @@ def test_health_is_asked_by_a_script_that_is_in_the_image():
     [copy] = [copy for copy in RUNTIME.all("COPY") if "deploy/scripts/healthcheck.sh" in copy]
     assert copy.endswith(" /opt/apus/")
     assert "--chmod=755 " in copy, "a clone of the Space has lost the file's own mode, and the check could not run"
-    assert "curl" not in " ".join(RUNTIME.all("RUN"))
+    assert " curl " not in " ".join(RUNTIME.all("RUN"))
 
 
 def test_a_token_is_a_secret_and_never_an_argument():

@@ -60,7 +60,9 @@ def test_it_has_what_the_binary_needs_and_no_swift_runtime(engine, image):
     libraries = engine.in_image(image, "ldd", "/opt/apus/apus")
     assert "not found" not in libraries
     assert "libopenblas" not in libraries and "libomp" not in libraries
-    assert engine.in_image(image, "sh", "-c", "ls /usr/lib/*/libopenblas.so.0")
+    assert "libcurl" not in libraries and "libssl" not in libraries
+    for opened in ("libopenblas.so.0", "libcurl.so.4"):
+        assert engine.in_image(image, "sh", "-c", f"ls /usr/lib/*/{opened}")
     assert "libswift" not in libraries and "libFoundation" not in libraries
     assert engine.in_image(image, "ls", "/opt/apus").split() == [
         "LICENSE", "apus", "apus_Engine.resources", "apus_Server.resources", "healthcheck.sh"]
@@ -114,6 +116,11 @@ def test_its_server_answers_as_user_1000_on_a_file_system_that_cannot_be_written
         engine("exec", container.id, "bash", "-c", f"! touch {place}/file 2>/dev/null")
     engine("exec", container.id, "touch", f"{CACHE}/file")
     engine("healthcheck", "run", container.id)
+
+
+def test_a_user_whom_nobody_knows_may_fill_the_cache(engine, image):
+    """As OpenShift runs images."""
+    engine("run", "--rm", "--user", "1000930000:0", "--network", "none", "--entrypoint", "mkdir", image, "-p", f"{CACHE}/hub/a")
 
 
 def test_nothing_of_its_file_system_was_written_while_it_ran(engine, start_container):

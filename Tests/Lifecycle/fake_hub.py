@@ -16,6 +16,7 @@ import json
 import re
 import select
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -181,8 +182,10 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, hub: FakeHub, name: str, port: int = 0):
+    def __init__(self, hub: FakeHub, name: str, port: int = 0, tls: ssl.SSLContext | None = None):
         super().__init__(("127.0.0.1", port), Handler)
+        if tls:  # a handshake is the thread's of its connection, at its first read
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.hub = hub
         self.name = name
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -192,14 +195,17 @@ class Listener(ThreadingHTTPServer):
 
 
 class FakeHub:
-    def __init__(self, port: int = 0):
+    def __init__(self, port: int = 0, *, path: str = "", tls: ssl.SSLContext | None = None):
+        """`path` is where a mirror has it, behind its own host's name."""
+        self.path = path
+        self._scheme = "https" if tls else "http"
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.is_closed = threading.Event()
         self.stalling = threading.Semaphore(0)  # released each time that an answer begins to stall
         self._lock = threading.Lock()
-        self._listeners = [Listener(self, "hub", port), Listener(self, "cdn")]
+        self._listeners = [Listener(self, "hub", port, tls), Listener(self, "cdn", tls=tls)]
 
     def __enter__(self) -> FakeHub:
         return self
@@ -216,12 +222,12 @@ class FakeHub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listeners[0].server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._listeners[0].server_port}{self.path}"
 
     @property
     def cdn_url(self) -> str:
         """Another host by name as well as by port."""
-        return f"http://localhost:{self._listeners[1].server_port}"
+        return f"{self._scheme}://localhost:{self._listeners[1].server_port}"
 
     # What it holds
 
@@ -277,7 +283,9 @@ class FakeHub:
         return answer
 
     def _hub_answer(self, request: Request) -> Answer:
-        target = urlsplit(request.path)
+        if not request.path.startswith(self.path):
+            return Answer.error(404, None, "Sorry, we can't find the page you are looking for.")
+        target = urlsplit(request.path[len(self.path):])
         for kind, pattern in ROUTES.items():
             if match := pattern.fullmatch(target.path):
                 break
@@ -344,7 +352,7 @@ class FakeHub:
             location = (f"{self.cdn_url}/repos/{quote(repository.id)}/{file.sha256}"
                         f"?response-content-disposition=inline%3B+filename%3D%22{name}%22&Expires=1900000000&{SIGNATURE}")
             return Answer.text(302, f"Found. Redirecting to {location}", {**headers, "Location": location})
-        location = (f"/api/resolve-cache/models/{repository.id}/{commit}/{quote(file.name)}"
+        location = (f"{self.path}/api/resolve-cache/models/{repository.id}/{commit}/{quote(file.name)}"
                     f"?{quote(path, safe='')}=&etag=%22{file.etag}%22")
         return Answer.text(307, f"Temporary Redirect. Redirecting to {location}", {**headers, "Location": location})
 

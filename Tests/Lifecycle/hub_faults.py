@@ -108,10 +108,10 @@ def header(name: str, value: str) -> Alter:
     return alter
 
 
-def redirect(location: str | None = None) -> Alter:
+def redirect(location: str | None = None, status: int = 302) -> Alter:
     """To another address, or to the same once more."""
     def alter(answer: Answer, request: Request) -> None:
-        _replace(answer, Answer.text(302, "Found.", {**answer.headers, "Location": location or request.path}))
+        _replace(answer, Answer.text(status, "Found.", {**answer.headers, "Location": location or request.path}))
         answer.headers.pop("Content-Range", None)
     return alter
 
@@ -121,3 +121,8 @@ def edited(change: Callable[[dict], None]) -> Alter:
     def alter(answer: Answer, _: Request) -> None:
         change(answer.json)
     return alter
+
+
+def names_only(listing: dict) -> None:
+    """As a mirror lists a repository: no sizes, no hashes. For `edited`."""
+    listing["siblings"] = [{"rfilename": sibling["rfilename"]} for sibling in listing["siblings"]]

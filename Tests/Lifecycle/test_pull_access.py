@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -79,12 +80,13 @@ def test_a_token_can_be_kept_back(run_apus, hub: FakeHub, cache: Cache, commit: 
     assert tokens(hub, "hub") == {None}
 
 
-def test_a_token_does_not_follow_a_small_file_to_another_host(run_apus, hub: FakeHub, cache: Cache, gated: str):
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_token_does_not_follow_a_small_file_to_another_host(run_apus, hub: FakeHub, cache: Cache, gated: str, status: int):
     """The Hub sends small files itself as a rule; should it send elsewhere, the token stays."""
     with FakeHub() as elsewhere:
         elsewhere.add(GATED, FILES)
         place = elsewhere.url.replace("127.0.0.1", "localhost") + f"/{GATED}/resolve/main/vocab.json"
-        hub.fault(faults.redirect(place), "resolve", file="vocab.json")
+        hub.fault(faults.redirect(place, status), "resolve", file="vocab.json")
         result = run_apus("pull", GATED, env={"HF_TOKEN": TOKEN})
         assert elsewhere.asked() and tokens(elsewhere, "hub") == {None}
     if result.returncode != 0:
@@ -210,6 +212,27 @@ def test_a_hub_whose_files_fail_is_no_obstacle_either(run_apus, hub: FakeHub, ca
     result = run_apus("predict", "--model", ID, "good", timeout=10)
     assert result.returncode == 0 and commit in result.stderr
     assert (cache.repository(ID) / "refs/main").read_text() == commit
+
+
+def test_a_name_whose_line_was_ended_is_read(run_apus, hub: FakeHub, cache: Cache, commit: str):
+    run_apus("pull", ID)
+    (cache.repository(ID) / "refs/main").write_text(commit + "\r\n")
+    result = run_apus("pull", ID, env={"HF_HUB_OFFLINE": "1"})
+    assert (result.returncode, result.stderr) == (0, "") and commit in result.stdout
+
+
+def test_a_copy_without_names_is_its_only_snapshot_and_that_is_said(run_apus, hub: FakeHub, cache: Cache, commit: str):
+    run_apus("pull", ID)
+    shutil.rmtree(cache.repository(ID) / "refs")
+    offline = {"HF_HUB_OFFLINE": "1"}
+    for command, output in ((["pull", ID], commit), (["predict", "--model", ID, "good"], "good")):
+        result = run_apus(*command, env=offline)
+        assert result.returncode == 0 and output in result.stdout
+        assert len(result.stderr.splitlines()) == 1 and "only snapshot" in result.stderr and commit in result.stderr
+    assert_refused(run_apus("pull", ID, "--revision", "v1", env=offline), "v1")
+    # Of two, nobody can say which one was meant.
+    shutil.copytree(cache.snapshot(ID, commit), cache.snapshot(ID, "f" * 40), symlinks=True)
+    assert_refused(run_apus("pull", ID, env=offline), ID, "HF_HUB_OFFLINE")
 
 
 def test_half_a_model_is_no_model(run_apus, hub: FakeHub, cache: Cache, commit: str):

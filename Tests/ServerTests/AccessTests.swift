@@ -1,6 +1,5 @@
 import Engine
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Server
 import Testing

@@ -1,6 +1,5 @@
 import Engine
 import Foundation
-import HummingbirdTesting
 import NIOCore
 import Server
 import Testing
@@ -11,7 +10,7 @@ import Testing
         _ options: ServerOptions = ServerOptions(), _ steps: RawClient.Step..., check: @escaping @Sendable (String) -> Void
     ) async throws {
         try await serve(options) { client in
-            let port = try #require(client.port)
+            let port = client.port
             check(try await run(port, steps))
             // Whatever one client did, the next one is served.
             let next = try await run(
@@ -143,7 +142,7 @@ import Testing
         for pieces in [[all], [first, second, first, last], all.map(String.init)] {
             try await serve { client in
                 let steps = pieces.map { RawClient.Step.send($0) } + [.readToEnd]
-                let answer = try await run(try #require(client.port), steps)
+                let answer = try await run(client.port, steps)
                 #expect(answers(in: answer) == 4, "\(answer)")
                 #expect(answer.components(separatedBy: #""label":"positive""#).count == 3)
                 #expect(answer.lowercased().components(separatedBy: "connection: close").count == 2)

@@ -1,5 +1,4 @@
 import Engine
-import HummingbirdTesting
 import Server
 import Testing
 

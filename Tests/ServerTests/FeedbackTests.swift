@@ -1,7 +1,7 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
+import NIOCore
 import Server
 import Testing
 
@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    private static func figures(_ client: any TestClientProtocol) async throws -> [String: Double] {
+    private static func figures(_ client: LoopbackClient) async throws -> [String: Double] {
         let lines = try await get(client, "/metrics").text.split(separator: "\n")
         return Dictionary(
             lines.filter { $0.hasPrefix("apus_feedback") || $0.hasPrefix("apus_live") }.map { line in

@@ -1,6 +1,5 @@
 import Engine
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Server
 import Testing
@@ -147,7 +146,7 @@ import Testing
                 let headers: HTTPFields = [.init("Inference-Header-Content-Length")!: length]
                 let status = try await client.execute(
                     uri: Self.model + "/infer", method: .post, headers: headers, body: ByteBuffer(string: "{}")
-                ) { $0.status.code }
+                ).status.code
                 #expect(status == 400)
             }
         }

@@ -1,7 +1,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import NIOCore
 import Server
 import Testing
@@ -122,7 +121,7 @@ import Testing
             #expect(wrongMethod.status == 405)
             #expect(wrongMethod.headers[.allow] == "GET, HEAD")
             for method in [HTTPRequest.Method.get, .delete, .init("PROPFIND")!] {
-                let status = try await client.execute(uri: "/predict", method: method) { $0.status }
+                let status = try await client.execute(uri: "/predict", method: method).status
                 #expect(status == .methodNotAllowed)
             }
             let form = try await post(client, "text=a", type: "application/x-www-form-urlencoded")
@@ -159,7 +158,7 @@ import Testing
             #expect(status["limits"]?["max_tokens"] == 512)
             #expect((status["uptime_seconds"]?.double ?? -1) >= 0)
             for path in ["/health/live", "/health/ready"] {
-                let status = try await client.execute(uri: path, method: .get) { $0.status }
+                let status = try await client.execute(uri: path, method: .get).status
                 #expect(status == .ok)
             }
         }

@@ -1,7 +1,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import HummingbirdTesting
 import Logging
 import NIOCore
 import Server
@@ -15,14 +14,14 @@ enum Support {
 /// Runs `body` against a server on a real port.
 func serve(
     _ options: ServerOptions = ServerOptions(), logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-    _ body: @escaping @Sendable (any TestClientProtocol) async throws -> Void
+    _ body: @escaping @Sendable (LoopbackClient) async throws -> Void
 ) async throws {
     let server = try ApusServer(classifier: try Support.classifier.get(), options: options, logger: logger)
-    try await server.application().test(.live) { try await body($0) }
+    try #require(try await LoopbackClient.with(server, body) != nil, "the server did not start")
 }
 
 func post(
-    _ client: any TestClientProtocol, _ body: String, to path: String = "/predict", type: String? = "application/json",
+    _ client: LoopbackClient, _ body: String, to path: String = "/predict", type: String? = "application/json",
     headers more: HTTPFields = [:]
 ) async throws -> (status: Int, json: JSONValue, headers: HTTPFields) {
     var headers = more
@@ -32,7 +31,7 @@ func post(
     return (response.status.code, json, response.headers)
 }
 
-func get(_ client: any TestClientProtocol, _ path: String) async throws -> (status: Int, text: String, headers: HTTPFields) {
+func get(_ client: LoopbackClient, _ path: String) async throws -> (status: Int, text: String, headers: HTTPFields) {
     let response = try await client.execute(uri: path, method: .get)
     return (response.status.code, String(buffer: response.body), response.headers)
 }

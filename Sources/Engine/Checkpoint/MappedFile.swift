@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 
 /// A file's bytes, memory-mapped read-only.
@@ -70,19 +69,6 @@ package final class MappedFile: @unchecked Sendable {
 }
 
 extension UnsafeRawBufferPointer {
-    /// In hexadecimal.
-    package func sha256() -> String { hash(SHA256()) }
-
-    /// What git calls a file with these bytes, in hexadecimal.
-    package func gitSHA1() -> String { hash(Insecure.SHA1(), after: "blob \(count)\0") }
-
-    private func hash<Function: HashFunction>(_ function: Function, after header: String = "") -> String {
-        var function = function
-        function.update(data: Array(header.utf8))
-        function.update(bufferPointer: self)
-        return function.finalize().map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
-    }
-
     /// The little-endian integer at `offset`; the caller has checked that it lies inside.
     func littleEndian<Value: FixedWidthInteger>(_ type: Value.Type, at offset: Int) -> Value {
         precondition(offset >= 0 && offset <= count - MemoryLayout<Value>.size)

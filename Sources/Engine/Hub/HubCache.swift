@@ -44,8 +44,18 @@ public struct HubCache: Sendable {
     package func commit(_ id: HubID, revision: String) -> String? {
         if Self.isCommit(revision) { return revision }
         guard let bytes = FileManager.default.contents(atPath: "\(folder(id))/refs/\(revision)") else { return nil }
-        let commit = String(decoding: bytes, as: UTF8.self)
+        // Whoever wrote it by hand has ended the line.
+        let commit = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         return Self.isCommit(commit) ? commit : nil
+    }
+
+    /// The one commit whose files are there, where the cache has no word on any name's: a copy of snapshots and blobs alone.
+    package func onlySnapshot(_ id: HubID) -> Snapshot? {
+        guard !FileManager.default.fileExists(atPath: "\(folder(id))/refs"),
+            let names = try? FileManager.default.contentsOfDirectory(atPath: "\(folder(id))/snapshots"),
+            let commit = names.first, names.count == 1, Self.isCommit(commit)
+        else { return nil }
+        return snapshot(id, revision: commit)
     }
 
     /// The files of a revision; nil where the cache has none, or not those that a model needs.

@@ -1,4 +1,3 @@
-import Crypto
 import Engine
 import Foundation
 import Logging
@@ -217,10 +216,8 @@ package final class Feedback: Sendable {
     }
 
     private static func key(_ identifier: String) -> AnswerRing.Key {
-        SHA256.hash(data: Array(identifier.utf8)).withUnsafeBytes {
-            AnswerRing.Key(
-                high: $0.loadUnaligned(as: UInt64.self), low: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
+        let (high, low) = Array(identifier.utf8).withUnsafeBytes { $0.startOfSHA256() }
+        return AnswerRing.Key(high: high, low: low)
     }
 }
 

@@ -1,10 +1,6 @@
-import AsyncHTTPClient
 import Engine
 import Foundation
-import Hummingbird
 import Logging
-import NIOCore
-import ServiceLifecycle
 
 /// The server's test of itself: every route, the error answers, a batch, and the texts whose labels are known, over real
 /// HTTP on a loopback port, before anybody else gets to it. It also pays for what a first request costs.
@@ -69,29 +65,10 @@ public struct SelfTest: Sendable {
         // The error answers are asked for; they are no news.
         logger.logLevel = .critical
         let server = try ApusServer(classifier: classifier, options: options, logger: logger)
-        let (ports, port) = AsyncStream<Int>.makeStream()
-        let application = server.application { port.yield($0) }
-        let services = ServiceGroup(configuration: .init(services: [application], logger: application.logger))
         let start = ContinuousClock.now
-        let serving = Task { try await services.run() }
-        let checks = await withTaskGroup(of: [Check]?.self) { group in
-            group.addTask {
-                var iterator = ports.makeAsyncIterator()
-                guard let port = await iterator.next() else { return nil }
-                return await SelfTestClient.checks(
-                    url: "http://127.0.0.1:\(port)", classifier: classifier, options: options, references: references)
-            }
-            group.addTask {
-                // A server that ends before it was told to did not start.
-                _ = await serving.result
-                return nil
-            }
-            let first = await group.next() ?? nil
-            port.finish()
-            await services.triggerGracefulShutdown()
-            return first
+        let checks = try await LoopbackClient.with(server) { client in
+            await SelfTestClient.checks(client: client, classifier: classifier, options: options, references: references)
         }
-        try await serving.value
         return Report(checks: checks ?? [], duration: ContinuousClock.now - start)
     }
 }

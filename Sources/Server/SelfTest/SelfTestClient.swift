@@ -1,7 +1,6 @@
-import AsyncHTTPClient
 import Engine
+import HTTPTypes
 import NIOCore
-import NIOHTTP1
 
 /// The client's side of the self-test.
 struct SelfTestClient {
@@ -11,7 +10,7 @@ struct SelfTestClient {
 
     private struct Answer {
         let status: Int
-        let headers: HTTPHeaders
+        let headers: HTTPFields
         let body: [UInt8]
 
         var json: JSONValue { (try? JSONValue(parsing: body)) ?? .null }
@@ -20,8 +19,7 @@ struct SelfTestClient {
 
     private typealias Checks = [(name: String, check: () async throws -> Void)]
 
-    private let client = HTTPClient(eventLoopGroupProvider: .singleton)
-    private let url: String
+    private let client: LoopbackClient
     private let classifier: Classifier
     private let options: ServerOptions
     /// The model's, in paths.
@@ -29,9 +27,9 @@ struct SelfTestClient {
 
     /// Asks everything and says how each answer was.
     static func checks(
-        url: String, classifier: Classifier, options: ServerOptions, references: [(text: String, label: String)]
+        client: LoopbackClient, classifier: Classifier, options: ServerOptions, references: [(text: String, label: String)]
     ) async -> [SelfTest.Check] {
-        let tester = SelfTestClient(url: url, classifier: classifier, options: options)
+        let tester = SelfTestClient(client: client, classifier: classifier, options: options)
         var results: [SelfTest.Check] = []
         for (name, check) in tester.routes() + tester.predictions(references) + tester.errors() {
             do {
@@ -41,12 +39,11 @@ struct SelfTestClient {
                 results.append(.init(name: name, failure: "\(error)"))
             }
         }
-        try? await tester.client.shutdown()
         return results
     }
 
-    private init(url: String, classifier: Classifier, options: ServerOptions) {
-        self.url = url
+    private init(client: LoopbackClient, classifier: Classifier, options: ServerOptions) {
+        self.client = client
         self.classifier = classifier
         self.options = options
         name = ModelNames(classifier.directory, chosen: options.modelName).name
@@ -225,23 +222,20 @@ struct SelfTestClient {
     private func send(
         _ method: String, _ path: String, _ body: [UInt8], type: String = "application/json", key: String?
     ) async throws -> Answer {
-        var request = HTTPClientRequest(url: url + path)
-        request.method = HTTPMethod(rawValue: method)
-        if !body.isEmpty {
-            request.headers.add(name: "Content-Type", value: type)
-            request.body = .bytes(body)
-        }
-        if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
-        let response = try await client.execute(request, timeout: .seconds(30))
-        let bytes = try await response.body.collect(upTo: 16 << 20)
-        return Answer(status: Int(response.status.code), headers: response.headers, body: Array(bytes.readableBytesView))
+        var headers = HTTPFields()
+        if !body.isEmpty { headers[.contentType] = type }
+        if let key { headers[.authorization] = "Bearer \(key)" }
+        let response = try await client.execute(
+            uri: path, method: .init(method)!, headers: headers, body: body.isEmpty ? nil : ByteBuffer(bytes: body))
+        return Answer(
+            status: response.status.code, headers: response.headers, body: Array(response.body.readableBytesView))
     }
 
     private func expect(_ answer: Answer, _ status: Int) throws {
         guard answer.status == status else {
             throw Failure(description: "the status is \(answer.status), not \(status): \(answer.text.prefix(300))")
         }
-        for name in ["x-request-id", "server-timing"] where !answer.headers.contains(name: name) {
+        for name in [HTTPField.Name.requestID, .serverTiming] where !answer.headers.contains(name) {
             throw Failure(description: "the answer has no \(name)")
         }
     }
