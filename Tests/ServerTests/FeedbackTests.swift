@@ -1,7 +1,6 @@
 import Engine
 import Foundation
 import HTTPTypes
-import NIOCore
 import Server
 import Testing
 
