@@ -15,8 +15,9 @@ import requests
 from monitoring import DEPLOY, alerts, dashboard, queries, read_yaml
 from supplies import tool
 
-# Of the server's figures, those that no panel shows: how much is mapped is no use of memory.
-NOT_SHOWN = {"process_virtual_memory_bytes"}
+# Of the server's figures, those that no panel shows: how much is mapped is no use of memory; throttling is there only under
+# a quota.
+NOT_SHOWN = {"process_virtual_memory_bytes", "apus_cpu_throttled_periods"}
 # Grafana's names of units: requests and other things a second, a share from 0 to 1, seconds, bytes, plain numbers.
 UNITS = {"reqps", "cps", "percentunit", "s", "bytes", "short"}
 UNIT_TESTS = ("alerts_test.yml", "alerts_day_test.yml")
