@@ -155,12 +155,12 @@ import Testing
                 _ = try await queues.0.predict(encodings, for: Self.client())
             }
             while queues.0.waitingJobs < 1 { await Task.yield() }
+            let client = Self.client {
+                before.withLock { $0 = Self.figure("apus_batch_texts_count", metrics) }
+                return false
+            }
             group.addTask {
                 try queues.1.reserve(1)
-                let client = Self.client {
-                    before.withLock { $0 = Self.figure("apus_batch_texts_count", metrics) }
-                    return false
-                }
                 _ = try await queues.1.predict([encodings[0]], for: client)
             }
             while queues.1.waitingJobs < 1 { await Task.yield() }
