@@ -305,6 +305,22 @@ def test_a_default_that_is_unloaded_has_no_other_answer_in_its_place(start_serve
     assert word(ask(server)) == "red"
 
 
+def test_a_model_that_was_replaced_or_unloaded_is_freed(start_server, model_of):
+    red, blue = model_of("red"), model_of("blue")
+    server = start_server("--model", f"a={red}", "--allow-load")
+
+    def mapped() -> set[str]:
+        maps = Path(f"/proc/{server.process.pid}/maps").read_text(encoding="utf-8")
+        return {directory.name for directory in (red, blue) if f"{directory}/model.safetensors" in maps}
+
+    assert word(ask(server)) == "red" and mapped() == {"red"}
+    assert repository(server, "models/a/load", {"parameters": {"model": str(blue)}}).status_code == 200
+    assert word(ask(server)) == "blue"
+    until(lambda: mapped() == {"blue"}, "the model that the server began with is gone")
+    assert repository(server, "models/a/unload").status_code == 200
+    until(lambda: mapped() == set(), "no model is there")
+
+
 # SIGHUP
 
 def test_a_hang_up_reads_the_models_file_again(start_server, model_of, tmp_path):
