@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import Logging
 import Server
 
 struct Serve: AsyncParsableCommand {
@@ -62,6 +63,11 @@ struct Serve: AsyncParsableCommand {
                 """)
         }
         if let note = InstructionSet.note { logger.warning("\(note)") }
+        try await makeServer(settings, options, logger).run(host: host, port: port, admin: admin)
+    }
+
+    /// A function of its own, behind which nothing holds the models that others will replace.
+    private func makeServer(_ settings: Settings, _ options: ServerOptions, _ logger: Logger) async throws -> ApusServer {
         let requiresGate = try settings.flag(requireGate, "--require-gate")
         let testsItself = !(try settings.flag(noSelfTest, "--no-self-test"))
         let load = try models.loader { logger.warning("\($0)") }
@@ -79,8 +85,7 @@ struct Serve: AsyncParsableCommand {
         let loading = ModelLoading(
             file: file, requiresGate: requiresGate, allowsRequests: try settings.flag(models.allowLoad, "--allow-load"),
             load: load)
-        try await ApusServer(loaded, loading: loading, options: options, logger: logger)
-            .run(host: host, port: port, admin: admin)
+        return try ApusServer(loaded, loading: loading, options: options, logger: logger)
     }
 
     private func selfTest(

@@ -38,6 +38,7 @@ METRICS = {
     "apus_drift_js_distance": ("gauge", {"model", "feature"}),
     "apus_drift_samples": ("gauge", {"model"}),
     "apus_model_info": ("gauge", {"model", "id", "revision", "precision", "isa", "model_digest"}),
+    "apus_model_load_failures": ("counter", {"reason"}),
     "apus_connections": ("gauge", set()),
     "apus_connections_ended": ("counter", {"reason"}),
     "process_cpu_seconds": ("counter", set()),

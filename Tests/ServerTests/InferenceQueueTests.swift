@@ -132,4 +132,42 @@ import Testing
         #expect(Self.figure("apus_batch_texts_sum", metrics) == 1)
         #expect(queue.depth == 0)
     }
+
+    @Test func `beside a model that is flooded, another waits for one of its batches, not for its queue`() async throws {
+        var options = Classifier.Options(threads: 1)
+        options.workers = InferenceWorkers()
+        let flooded = try Classifier(try ModelDirectory.shipped(), options: options)
+        let quiet = try Classifier(try ModelDirectory.shipped(), options: options)
+        let metrics = ServerMetrics()
+        func queue(_ classifier: Classifier, _ name: String) -> InferenceQueue {
+            InferenceQueue(
+                classifier, .init(texts: 1024, batchTokens: 50),
+                metrics: ModelMetrics(name, labels: classifier.labels, in: metrics.registry))
+        }
+        let (queues, encodings) = ((queue(flooded, "m"), queue(quiet, "quiet")), try Self.encodings(30, words: 8))
+        let semaphore = DispatchSemaphore(value: 0)
+        flooded.enqueue { semaphore.wait() }
+        // Of the flood, done when the quiet model's batch is made: it is asked then whether its client has left.
+        let before = Mutex<Double?>(nil)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try queues.0.reserve(30)
+                _ = try await queues.0.predict(encodings, for: Self.client())
+            }
+            while queues.0.waitingJobs < 1 { await Task.yield() }
+            let client = Self.client {
+                before.withLock { $0 = Self.figure("apus_batch_texts_count", metrics) }
+                return false
+            }
+            group.addTask {
+                try queues.1.reserve(1)
+                _ = try await queues.1.predict([encodings[0]], for: client)
+            }
+            while queues.1.waitingJobs < 1 { await Task.yield() }
+            semaphore.signal()
+            try await group.waitForAll()
+        }
+        #expect(before.withLock { $0 } == 1)
+        #expect((Self.figure("apus_batch_texts_count", metrics) ?? 0) >= 6, "the flood was no flood")
+    }
 }
