@@ -29,11 +29,10 @@ KINDS = {
     "slow body": (HEAD, b"a"),
     "slow reader": (b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n", b""),
 }
-MOST_NEW = 1000  # connections a second: a crowd from one machine that leaves the server some of its CPU
 
 
-def crowd(port: int, kind: str, count: int, opened, stop) -> None:
-    """Holds `count` connections until told to stop; `opened` is how often one was opened."""
+def crowd(port: int, kind: str, count: int, rate: int, opened, stop) -> None:
+    """Holds `count` connections until told to stop, `rate` new ones a second; `opened` is how often one was opened."""
     first, each_second = KINDS[kind]
     poll, held = select.epoll(), {}
 
@@ -52,7 +51,7 @@ def crowd(port: int, kind: str, count: int, opened, stop) -> None:
                 drop(connection.fileno())
         new = 0
         while not stop.is_set() and time.monotonic() < second:
-            if len(held) < count and new < MOST_NEW:
+            if len(held) < count and new < rate:
                 connection = socket.socket()
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 connection.settimeout(1)
@@ -67,7 +66,7 @@ def crowd(port: int, kind: str, count: int, opened, stop) -> None:
                 poll.register(connection, select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR)
                 new += 1
                 opened.value += 1
-            for descriptor, _ in poll.poll(0 if len(held) < count and new < MOST_NEW else 0.05):
+            for descriptor, _ in poll.poll(0 if len(held) < count and new < rate else 0.05):
                 drop(descriptor)
 
 
@@ -125,9 +124,9 @@ def measure(binary: str, kind: str, arguments: argparse.Namespace) -> str:
         run((ask, port, 2))
         ((usual, _),) = run((ask, port, arguments.seconds))
         opened, stop = multiprocessing.Value("q", 0), multiprocessing.Event()
-        holder = multiprocessing.Process(target=crowd, args=(port, kind, arguments.connections, opened, stop))
+        holder = multiprocessing.Process(target=crowd, args=(port, kind, arguments.connections, arguments.rate, opened, stop))
         holder.start()
-        time.sleep(2)
+        time.sleep(arguments.fill)
         (rate, lost), times = run((ask, port, arguments.seconds), (probe, port, arguments.seconds))
         descriptors = len(os.listdir(f"/proc/{server.pid}/fd"))
         stop.set()
@@ -145,7 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", default=".build/release/apus", help="the binary")
     parser.add_argument("--connections", type=int, default=10_000, help="of the crowd at once")
+    parser.add_argument("--rate", type=int, default=200, help="new ones a second; the crowd has the same CPUs as the server")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--fill", type=float, default=10, help="seconds before anything is measured")
     parser.add_argument("--kind", choices=KINDS, action="append", help="default: all")
     parser.add_argument("options", nargs="*", help="of apus serve, after --")
     arguments = parser.parse_args()
