@@ -108,17 +108,15 @@ struct BlobDownload {
             throw .permanent(InputError(subject, "the Hub answered for commit \(commit), not \(self.commit)"))
         }
         guard let etag = response.metadata.etag else {
+            // A mirror that redirects need not know one; the bytes will tell.
+            guard response.isWebPage() else { return }
             throw .permanent(
                 InputError(
-                    subject,
-                    response.isWebPage()
-                        ? "the Hub answered with a web page; is HF_ENDPOINT right? (\(client.settings.endpoint))"
-                        : "the Hub's answer has no ETag, so that the file could not be told from another"))
+                    subject, "the Hub answered with a web page; is HF_ENDPOINT right? (\(client.settings.endpoint))"))
         }
         guard etag == file.digest else {
             throw .permanent(
-                InputError(subject, "the Hub's answer is about \(etag), its listing about \(file.digest). Try again later")
-            )
+                InputError(subject, "the Hub's answer is about \(etag), its listing about \(file.digest). Try again later"))
         }
     }
 

@@ -3,7 +3,7 @@ import Foundation
 
 /// Requests to the Hub and to where it redirects, one at a time.
 struct HubClient {
-    /// What an answer says about a file; from the Hub's own answers, not those of a content network it redirects to.
+    /// What an answer says about a file, redirects included.
     struct Metadata {
         var etag: String?
         var commit: String?
@@ -53,11 +53,11 @@ struct HubClient {
             if isHub, let token { headers.append("authorization: Bearer \(token)") }
             var next: URL?
             try curl.get(url, headers, settings) { [url] head throws(HubError) in
-                if isHub {
-                    metadata.etag = (head["x-linked-etag"] ?? head["etag"]).map(Self.tag) ?? metadata.etag
-                    metadata.size = head["x-linked-size"].flatMap { Int($0) } ?? metadata.size
-                    metadata.commit = head["x-repo-commit"] ?? metadata.commit
-                }
+                // An ETag of its own is a content network's affair; what a Hub links to is said by Hubs alone.
+                metadata.etag =
+                    (head["x-linked-etag"] ?? (isHub ? head["etag"] : nil)).map(Self.tag) ?? metadata.etag
+                metadata.size = head["x-linked-size"].flatMap { Int($0) } ?? metadata.size
+                metadata.commit = head["x-repo-commit"] ?? metadata.commit
                 if [301, 302, 303, 307, 308].contains(head.status) {
                     next = try redirect(head, from: url, subject)
                     return nil
@@ -77,7 +77,7 @@ struct HubClient {
     }
 
     /// What stands in an ETag's quotes.
-    private static func tag(_ etag: String) -> String {
+    static func tag(_ etag: String) -> String {
         etag.trimmingPrefix("W/").trimmingCharacters(in: CharacterSet(charactersIn: "\""))
     }
 

@@ -80,6 +80,7 @@ struct HubListing: Sendable {
         var answer = HubClient.Metadata()
         try client.get("/\(id)/resolve/\(commit)/\(name)", "\(id), \(name)") { response in
             answer = response.metadata
+            answer.etag = answer.etag ?? response.head["etag"].map(HubClient.tag)
             answer.size = answer.size ?? response.head["content-length"].flatMap { Int($0) }
             return nil
         }

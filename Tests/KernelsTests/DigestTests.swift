@@ -4,7 +4,7 @@ import Testing
 
 /// SHA-256 and SHA-1.
 @Suite struct DigestTests {
-    private typealias SHA256 = (UnsafeRawPointer?, Int, UnsafeMutablePointer<UInt8>?) -> Void
+    private typealias SHA256 = @Sendable (UnsafeRawPointer?, Int, UnsafeMutablePointer<UInt8>?) -> Void
 
     private static let both: [(name: String, function: SHA256)] = [
         ("this CPU's", apus_sha256), ("scalar", apus_sha256_scalar),

@@ -17,7 +17,7 @@ from apus_server import until
 
 import hub_faults as faults
 from cache import Cache
-from fake_hub import TOKEN, FakeHub
+from fake_hub import TOKEN, Answer, FakeHub, Request
 from models import tiny_model
 from pulling import assert_holds, assert_pulled, assert_refused
 
@@ -186,6 +186,31 @@ def test_a_mirror_may_lie_below_a_path(run_apus, cache: Cache, path: str):
         commit = mirror.add(ID, FILES)
         assert_holds(assert_pulled(run_apus("pull", ID, env={"HF_ENDPOINT": mirror.url}), cache, ID, commit), FILES)
         assert all(request.path.startswith(path) for request in mirror.asked() if request.host == "hub")
+
+
+@pytest.mark.parametrize("listing", ["with hashes", "of names only"])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_mirror_may_only_redirect_and_the_token_stays_with_it(
+    run_apus, hub: FakeHub, cache: Cache, commit: str, status: int, listing: str
+):
+    def elsewhere(answer: Answer, request: Request) -> None:
+        answer.status, answer.json, answer.content, answer.end = status, None, b"", 0
+        answer.headers = {"Location": hub.url.replace("127.0.0.1", "localhost") + request.path}
+
+    if listing == "of names only":
+        hub.fault(faults.edited(faults.names_only), "info")
+    with FakeHub() as mirror:
+        mirror.add(ID, FILES)
+        for kind in ("info", "resolve"):
+            mirror.fault(elsewhere, kind)
+        result = run_apus("pull", ID, env={"HF_ENDPOINT": mirror.url, "HF_TOKEN": TOKEN})
+        assert {request.token for request in mirror.asked()} == {TOKEN}
+    assert {request.token for request in hub.asked()} == {None}
+    if listing == "of names only":
+        assert_pulled_by_etags(result, mirror, cache, commit)
+        cache.assert_true()
+    else:
+        assert_holds(assert_pulled(result, cache, ID, commit), FILES)
 
 
 def assert_pulled_by_etags(result: subprocess.CompletedProcess, hub: FakeHub, cache: Cache, commit: str) -> None:
