@@ -82,7 +82,7 @@ import Testing
     @Test func `the log reads back what was written, and after any cut the whole records before it`() throws {
         try withFolder { folder in
             do {
-                var log = try FeedbackLog(directory: folder) { _ in Issue.record("a new log holds nothing") }
+                let log = try FeedbackLog(directory: folder) { _ in Issue.record("a new log holds nothing") }
                 for record in Self.records { #expect(log.append(record.bytes)) }
                 #expect(throws: InputError.self) { _ = try FeedbackLog(directory: folder) { _ in } }  // by another one
             }
@@ -100,7 +100,7 @@ import Testing
                 #expect(try read(folder).records == Array(expected), "cut at \(length)")
                 // What was cut off is gone: records written now are found again.
                 do {
-                    var log = try FeedbackLog(directory: folder) { _ in }
+                    let log = try FeedbackLog(directory: folder) { _ in }
                     #expect(log.torn == 0 && log.append(Self.records[2].bytes))
                 }
                 #expect(try read(folder).records == Array(expected) + [Self.records[2]], "written after a cut at \(length)")
@@ -111,7 +111,7 @@ import Testing
     @Test func `a changed byte ends the log before its record, or the file is none of ours`() throws {
         try withFolder { folder in
             do {
-                var log = try FeedbackLog(directory: folder) { _ in }
+                let log = try FeedbackLog(directory: folder) { _ in }
                 #expect(log.replace(with: Self.records.flatMap(\.bytes)))
             }
             let path = folder + "/feedback.log"
@@ -231,7 +231,8 @@ import Testing
         }
         options.feedback.answers = 0
         try await serve(options) { client in
-            #expect(try await post(client, #"{"request_id":"a","label":"neutral"}"#, to: "/feedback").status == 404)
+            let status = try await post(client, #"{"request_id":"a","label":"neutral"}"#, to: "/feedback").status
+            #expect(status == 404)
         }
     }
 }

@@ -15,7 +15,7 @@ package struct AnswerRing {
 
     /// What a text was called, and how sure the model was.
     package struct Label: Equatable {
-        let predicted: UInt16
+        package let predicted: UInt16
         let confidence: Float
 
         package init(predicted: UInt16, confidence: Float) {
