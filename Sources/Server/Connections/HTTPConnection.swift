@@ -3,10 +3,33 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import Synchronization
 
 /// How an accepted connection is served: HTTP/1.1 behind a `ConnectionGuard`, on the socket's own event loop.
 struct HTTPConnection: HTTPChannelHandler {
-    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+    /// One that was accepted. A server that stops may drop it before it is handled; it is closed then, where NIO by itself would
+    /// end the process.
+    final class Value: ServerChildChannelValue {
+        fileprivate let asyncChannel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+        private let isTaken = Atomic(false)
+
+        fileprivate init(_ asyncChannel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>) {
+            self.asyncChannel = asyncChannel
+        }
+
+        var channel: any Channel { asyncChannel.channel }
+
+        /// For whoever handles, and so closes, it.
+        fileprivate func take() -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
+            isTaken.store(true, ordering: .relaxed)
+            return asyncChannel
+        }
+
+        deinit {
+            guard !isTaken.load(ordering: .relaxed) else { return }
+            Task { [asyncChannel] in try? await asyncChannel.executeThenClose { _, _ in } }
+        }
+    }
 
     /// Linux takes twice that, for its own bookkeeping.
     private static let sendBufferBytes: SocketOptionValue = 128 << 10
@@ -27,8 +50,9 @@ struct HTTPConnection: HTTPChannelHandler {
             let parser = Self.parser(headBytes: place.headBytes)
             try pipeline.addHandlers([HTTPResponseEncoder(), parser])
             try pipeline.addHandler(ConnectionGuard(parser, place: place, state: state, refused: refused))
-            return try NIOAsyncChannel(
-                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+            return Value(
+                try NIOAsyncChannel(
+                    wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
         }
     }
 
@@ -47,6 +71,6 @@ struct HTTPConnection: HTTPChannelHandler {
 
     func handle(value: Value, logger: Logger) async {
         let executor = executors[ObjectIdentifier(value.channel.eventLoop)]
-        await withTaskExecutorPreference(executor) { await handleHTTP(asyncChannel: value, logger: logger) }
+        await withTaskExecutorPreference(executor) { await handleHTTP(asyncChannel: value.take(), logger: logger) }
     }
 }
