@@ -8,10 +8,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import termios
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,32 @@ def test_all_that_waits_at_sigterm_is_answered_before_the_server_leaves_with_0(s
         assert connection.is_closed(), "a server that leaves keeps no connection"
     assert busy.result().status == 200
     assert server.wait(5) == 0
+
+
+def test_connections_that_keep_coming_do_not_end_a_server_that_stops_otherwise_than_with_0(start_server):
+    """Some are accepted when nobody is there any more to handle them."""
+    for _ in range(4):
+        server = start_server("--grace-period", "1")
+        with ThreadPoolExecutor(4) as pool:
+            clients = [pool.submit(connect_until_it_is_gone, server.port) for _ in range(4)]
+            until(lambda: server.metrics().value("apus_connections") > 20, "connections come")
+            server.terminate()
+            assert server.wait(10) == 0
+            assert sum(client.result() for client in clients) > 20
+
+
+def connect_until_it_is_gone(port: int) -> int:
+    """How many connections there were; the last 50 are kept."""
+    kept: deque[socket.socket] = deque(maxlen=50)
+    count = 0
+    while True:
+        try:
+            kept.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+        except ConnectionRefusedError:
+            return count
+        except OSError:
+            pass
+        count += 1
 
 
 def test_every_request_accepted_under_load_is_answered_at_sigterm(start_server, known):
