@@ -55,7 +55,7 @@ def test_no_mistake_of_a_client_was_ever_a_5xx(server):
 def test_its_metrics_tell_few_handlers_apart_whatever_paths_were_asked_for(server):
     """A label for each path that a stranger makes up would grow without bound."""
     handlers = {sample.labels["handler"] for sample in server.metrics().matching("http_requests_total")}
-    assert len(handlers) < 30, sorted(handlers)
+    assert len(handlers) < 40, sorted(handlers)
     methods = {sample.labels["method"] for sample in server.metrics().matching("http_requests_total")}
     assert len(methods) < 12, sorted(methods)
 

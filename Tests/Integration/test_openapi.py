@@ -60,7 +60,7 @@ def schemathesis(server: Server, folder: Path, *options: str) -> None:
         "run", server.url + "/openapi.json", "--checks", "all", "--max-examples", "100", "--generation-deterministic",
         "--request-timeout", "10", "--no-color", "--continue-on-failure", *options,
     ]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=85)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=170)
     assert result.returncode == 0, result.stdout[-20_000:] + result.stderr[-2000:]
 
 
