@@ -263,12 +263,13 @@ public final class Classifier: Sendable {
         var places: [[Int]] = []
         var seen: [ScoreCache.Key: Int] = [:]
         for (place, encoding) in encodings.enumerated() where scores[place] == nil {
-            let next = seen[.init(encoding), default: places.count]
-            if next == places.count {
-                seen[.init(encoding)] = next
-                places.append([])
+            let key = ScoreCache.Key(encoding)
+            if let known = seen[key] {
+                places[known].append(place)
+            } else {
+                seen[key] = places.count
+                places.append([place])
             }
-            places[next].append(place)
         }
         var start = 0
         while start < places.count {
@@ -285,11 +286,7 @@ public final class Classifier: Sendable {
             }
             start += batch.count
         }
-        var predictions: [Prediction] = []
-        for (encoding, scores) in zip(encodings, scores) {
-            guard let scores else { preconditionFailure("a text that no batch had") }
-            predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
-        }
+        let predictions = try predictions(encodings, scores.map { $0! })
         if let cache {
             for places in places { cache.insert(scores[places[0]]!, for: encodings[places[0]]) }
         }
@@ -299,6 +296,12 @@ public final class Classifier: Sendable {
     /// A label for each tokenized text where all are known from before; nil where one has to go through the model.
     package func cachedPredictions(_ encodings: [Encoding]) throws(InputError) -> [Prediction]? {
         guard let scores = cache?.allScores(of: encodings) else { return nil }
+        return try predictions(encodings, scores)
+    }
+
+    private func predictions(
+        _ encodings: [Encoding], _ scores: [ScoreCache.Scores]
+    ) throws(InputError) -> [Prediction] {
         var predictions: [Prediction] = []
         for (encoding, scores) in zip(encodings, scores) {
             predictions.append(try prediction(encoding, scores.logits, scores.probabilities))

@@ -16,7 +16,6 @@ public struct ApusServer: Sendable {
     private let state = ServerState()
     private let routes: RouteTable
     private let models: ModelRegistry
-    private let loading: ModelLoading?
     private let repository: ModelRepository?
     /// What supervisors ask for: answered beyond the limit of connections and on the admin port, too.
     private let supervision: RouteTable
@@ -123,7 +122,6 @@ public struct ApusServer: Sendable {
         self.metrics = metrics
         self.feedback = feedback
         self.models = models
-        self.loading = loading
         self.repository = repository
     }
 
@@ -147,7 +145,7 @@ public struct ApusServer: Sendable {
             state: state, gracePeriod: options.limits.gracePeriod, logger: logger)
         var services: [any Service] = [serving]
         // The last is stopped first, and a reload under way must not hold that up.
-        if let repository, let file = loading?.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
+        if let repository, let file = repository.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
         if let admin {
             let listener = AdminListener(server: self, address: admin)
             // Services are stopped from the last to the first: this one still tells of that.

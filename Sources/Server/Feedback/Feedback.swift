@@ -25,9 +25,6 @@ package final class Feedback: Sendable {
     private let now: @Sendable () -> UInt32
     private let state: Mutex<State>
     private let log: Mutex<FeedbackLog?>
-    private let isLogged: Bool
-    /// Writing failed the last time; the log is then made anew of what is remembered.
-    private let isFailing = Atomic(false)
 
     /// Throws `InputError` where the state directory cannot be used.
     ///
@@ -52,10 +49,9 @@ package final class Feedback: Sendable {
             }
             log = file
         }
-        isLogged = log != nil
         self.log = Mutex(log)
         self.state = Mutex(state)
-        guard isLogged else { return }
+        guard options.directory != nil else { return }
         // A thread of its own, since it blocks; it ends with the feedback.
         Thread.detachNewThread { [weak self] in
             repeat { sleep(1) } while self?.flush() != nil
@@ -65,29 +61,28 @@ package final class Feedback: Sendable {
     /// Writes what is not in the log yet, and syncs: once a second, and at the end.
     package func flush() {
         log.withLock { log in
-            guard let length = log?.length else { return }
-            let startsAnew =
-                isFailing.load(ordering: .relaxed) || length > Self.logBytesPerAnswer * options.answers + 1 << 20
+            guard let log else { return }
+            let wasFailing = log.isFailing
+            // After a failure all that is remembered is written, so that nothing of it is missing.
+            let startsAnew = wasFailing || log.length > Self.logBytesPerAnswer * options.answers + 1 << 20
             let (records, memory) = state.withLock { state in
                 defer { state.unwritten = [] }
                 return (state.unwritten, startsAnew ? state : nil)
             }
             guard !records.isEmpty || startsAnew else { return }
-            let isWritten = memory.map { log!.replace(with: $0.records) } ?? log!.append(records)
-            if !isWritten {
-                let reason = String(cString: strerror(errno))
-                metrics.stateNotWritten()
-                if !isFailing.exchange(true, ordering: .relaxed) {
-                    logger.error(
-                        """
-                        \(log!.path) cannot be written: \(reason). Serving goes on, and feedback is remembered, but not over a \
-                        restart
-                        """
-                    )
-                }
-            } else if isFailing.exchange(false, ordering: .relaxed) {
-                logger.notice("\(log!.path) can be written again, and holds all that is remembered")
+            if memory.map({ log.replace(with: $0.records) }) ?? log.append(records) {
+                if wasFailing { logger.notice("\(log.path) can be written again, and holds all that is remembered") }
+                return
             }
+            let reason = String(cString: strerror(errno))
+            metrics.stateNotWritten()
+            guard !wasFailing else { return }
+            logger.error(
+                """
+                \(log.path) cannot be written: \(reason). Serving goes on, and feedback is remembered, but not over a \
+                restart
+                """
+            )
         }
     }
 
@@ -95,7 +90,7 @@ package final class Feedback: Sendable {
     private static let logBytesPerAnswer = 240
 
     private func note(_ record: FeedbackLog.Record, _ state: inout State) {
-        if isLogged { state.unwritten += record.bytes }
+        if options.directory != nil { state.unwritten += record.bytes }
     }
 
     /// What is remembered of one model's answers.
@@ -179,7 +174,8 @@ package final class Feedback: Sendable {
 
     /// By the models' numbers, how right they were within the window; none of whom nothing was said.
     func live() -> [UInt16: LiveAccuracy] {
-        let oldest = now() - min(now(), UInt32(clamping: options.window.components.seconds))
+        let time = now()
+        let oldest = time - min(time, UInt32(clamping: options.window.components.seconds))
         typealias Judged = (actual: Int, predicted: Int, confidence: Float)
         let (judged, models) = state.withLock { state in
             var judged: [UInt16: [Judged]] = [:]

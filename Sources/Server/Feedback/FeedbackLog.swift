@@ -19,6 +19,8 @@ package final class FeedbackLog {
     private var descriptor: Int32
     /// Bytes of whole records, and of the header.
     package private(set) var length: Int
+    /// The last write failed: what it should have brought is missing.
+    private(set) var isFailing = false
     /// How many bytes at the end were no whole records, and were cut off.
     package let torn: Int
 
@@ -70,6 +72,7 @@ package final class FeedbackLog {
 
     /// Adds records and syncs. False where that fails, with `errno` set: then the file is as before.
     package func append(_ records: [UInt8]) -> Bool {
+        isFailing = true
         guard lseek(descriptor, off_t(length), SEEK_SET) >= 0, FileReplacement.writeAll(records, to: descriptor),
             fsync(descriptor) == 0
         else {
@@ -79,11 +82,13 @@ package final class FeedbackLog {
             return false
         }
         length += records.count
+        isFailing = false
         return true
     }
 
     /// Puts records in place of all that there are, at once. False where that fails: then the file is as before.
     package func replace(with records: [UInt8]) -> Bool {
+        isFailing = true
         let temporary = path + ".partial"
         unlink(temporary)
         guard let new = try? Self.open(temporary) else { return false }
@@ -97,6 +102,7 @@ package final class FeedbackLog {
         close(descriptor)
         descriptor = new
         length = Self.header.count + records.count
+        isFailing = false
         return true
     }
 
@@ -120,15 +126,17 @@ extension FeedbackLog.Record {
         var payload: [UInt8]
         switch self {
         case .model(let number, let name, let digest, let labels):
-            payload = [1] + Self.bytes(number)
+            payload = [1] + number.littleEndianBytes
             payload += JSONValue.array([.string(name), .string(digest)] + labels.map(JSONValue.string)).serialized()
         case .answer(let key, let model, let time, let labels):
-            payload = [2] + Self.bytes(key) + Self.bytes(model) + Self.bytes(time)
-            for label in labels { payload += Self.bytes(label.predicted) + Self.bytes(label.confidence.bitPattern) }
+            payload = [2] + Self.bytes(key) + model.littleEndianBytes + time.littleEndianBytes
+            for label in labels {
+                payload += label.predicted.littleEndianBytes + label.confidence.bitPattern.littleEndianBytes
+            }
         case .feedback(let key, let index, let actual, let time):
-            payload = [3] + Self.bytes(key) + Self.bytes(index) + Self.bytes(actual) + Self.bytes(time)
+            payload = [3] + Self.bytes(key) + index.littleEndianBytes + actual.littleEndianBytes + time.littleEndianBytes
         }
-        return Self.bytes(UInt32(payload.count)) + Self.bytes(Self.checksum(payload[...])) + payload
+        return UInt32(payload.count).littleEndianBytes + Self.checksum(payload[...]).littleEndianBytes + payload
     }
 
     /// The record that bytes begin with, and how many it takes; nil where there is no whole one.
@@ -165,16 +173,12 @@ extension FeedbackLog.Record {
         }
     }
 
-    private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
-        withUnsafeBytes(of: value.littleEndian) { Array($0) }
-    }
-
-    private static func bytes(_ key: AnswerRing.Key) -> [UInt8] { bytes(key.high) + bytes(key.low) }
+    private static func bytes(_ key: AnswerRing.Key) -> [UInt8] { key.high.littleEndianBytes + key.low.littleEndianBytes }
 
     private static func take<Value: FixedWidthInteger>(_ bytes: inout ArraySlice<UInt8>, _: Value.Type) -> Value {
         let size = MemoryLayout<Value>.size
         defer { bytes = bytes.dropFirst(size) }
-        return bytes.prefix(size).reversed().reduce(0) { $0 << 8 | Value($1) }
+        return Value(littleEndianBytes: bytes.prefix(size))
     }
 
     private static func takeKey(_ bytes: inout ArraySlice<UInt8>) -> AnswerRing.Key {

@@ -3,7 +3,6 @@ import Engine
 /// How often a model was right, by the feedback of a window of time.
 package struct LiveAccuracy {
     let metrics: ClassificationMetrics
-    let labels: [String]
     /// How many answers were judged.
     let count: Int
     /// What the model thought of itself: the mean probability of the labels that it gave.
@@ -14,7 +13,6 @@ package struct LiveAccuracy {
         guard !judged.isEmpty else { return nil }
         metrics = ClassificationMetrics(
             truth: judged.map(\.actual), predicted: judged.map(\.predicted), labelCount: labels.count)
-        self.labels = labels
         count = judged.count
         meanConfidence = judged.reduce(0) { $0 + Double($1.confidence) } / Double(judged.count)
     }

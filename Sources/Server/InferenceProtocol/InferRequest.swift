@@ -118,7 +118,7 @@ struct InferRequest: TextPrediction.Body {
         var rest = binary
         while !rest.isEmpty {
             let header = rest.prefix(4)
-            let length = header.reversed().reduce(0) { $0 << 8 | Int($1) }
+            let length = Int(littleEndianBytes: header)
             let text = rest.dropFirst(4).prefix(length)
             guard header.count == 4, text.count == length else {
                 throw .invalid("the binary data of \"inputs[0]\" ends within text \(texts.count)")

@@ -17,7 +17,7 @@ struct InferResponse {
             case .label:
                 let labels = predictions.map(\.best.label)
                 add(output, "BYTES", [labels.count], isBinary, labels.map(JSONValue.string)) {
-                    labels.flatMap { Self.littleEndian(UInt32($0.utf8.count)) + Array($0.utf8) }
+                    labels.flatMap { UInt32($0.utf8.count).littleEndianBytes + Array($0.utf8) }
                 }
             case .score: addFloats(output, [predictions.count], isBinary, predictions.map(\.best.value))
             case .scores:
@@ -29,7 +29,7 @@ struct InferResponse {
 
     private mutating func addFloats(_ output: InferRequest.Output, _ shape: [Int], _ isBinary: Bool, _ values: [Float]) {
         add(output, "FP32", shape, isBinary, values.map(JSONValue.float)) {
-            values.flatMap { Self.littleEndian($0.bitPattern) }
+            values.flatMap { $0.bitPattern.littleEndianBytes }
         }
     }
 
@@ -51,10 +51,6 @@ struct InferResponse {
             members.append(.init("data", .array(data())))
         }
         outputs.append(.object(members))
-    }
-
-    private static func littleEndian(_ value: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
     }
 
     var response: Response {

@@ -36,6 +36,9 @@ actor ModelRepository {
     /// Whether clients may load and unload.
     nonisolated var allowsRequests: Bool { loading.allowsRequests }
 
+    /// What SIGHUP reads again; nil for nothing.
+    nonisolated var file: String? { loading.file }
+
     /// Every name that is known, with its model where it is served.
     var index: [(name: String, model: ServedModel?)] {
         let models = registry.current
