@@ -165,6 +165,15 @@ public final class Classifier: Sendable {
         }
     }
 
+    /// The same model, but every text goes through it, whatever was asked before.
+    package var withoutCache: Classifier { Classifier(uncached: self) }
+
+    private init(uncached other: Classifier) {
+        (directory, model, threshold, longTexts) = (other.directory, other.model, other.threshold, other.longTexts)
+        (calibration, calibrationDigest) = (other.calibration, other.calibrationDigest)
+        cache = nil
+    }
+
     /// Loads the model in the directory `model`, or the one inside the package.
     public convenience init(model: String? = nil, options: Options = Options()) throws(InputError) {
         try self.init(try ModelDirectory.resolve(model), options: options)

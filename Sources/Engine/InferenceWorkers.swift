@@ -3,7 +3,7 @@ import Synchronization
 /// The threads that passes run on. Models that have the same ones take turns: one pass at a time, whoever's it is, in the order
 /// in which they were brought.
 package final class InferenceWorkers: Sendable {
-    let thread = InferenceThread()
+    let thread: InferenceThread
     /// Held during a pass.
     let turn = Mutex(())
     private let teams = Mutex<[(kind: Kind, team: Team)]>([])
@@ -16,7 +16,9 @@ package final class InferenceWorkers: Sendable {
         let spreads: Bool
     }
 
-    package init() {}
+    /// - Parameter isInBackground: whether what is enqueued may wait for all other threads of the machine. For passes of one
+    ///   thread only: a team's others are as any.
+    package init(isInBackground: Bool = false) { thread = InferenceThread(isInBackground: isInBackground) }
 
     /// The team of that kind, which the first model of its kind brings. It outlives the models.
     func team(_ options: InferenceSession.Options) throws(InputError) -> Team {

@@ -62,11 +62,14 @@ public struct ApusServer: Sendable {
         if let name = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw InputError("--model", "two models are called \"\(name)\"; give each its own: --model NAME=MODEL")
         }
-        let models = ModelRegistry(served)
+        let rollout = Rollout(
+            metrics: metrics, logger: logger,
+            shadowLog: try options.shadowLog.map { (path) throws(InputError) in try ShadowLog(path, logger) })
+        let models = ModelRegistry(try rollout.models(served, loaded.map(\.source)))
         let repository = loading.map {
             ModelRepository(
                 models, $0, loaded.map(\.source), options: options, metrics: metrics, feedback: feedback,
-                logger: logger)
+                rollout: rollout, logger: logger)
         }
         let prediction = TextPrediction(models: models, limits: limits, state: state)
         let status = StatusRoutes(models, limits, state: state, metrics: metrics, feedback: feedback)

@@ -75,6 +75,8 @@ public struct ServerOptions: Sendable {
     public var drift = DriftWindow()
     public var feedback = FeedbackOptions()
     public var paths = ServerPaths()
+    /// Where texts are kept that a shadow calls something else than the model that answered; nil for nowhere.
+    public var shadowLog: String?
     /// What the model is called in a path; nil for the last part of its id.
     public var modelName: String?
 

@@ -68,6 +68,9 @@ struct ServeOptions: ParsableArguments {
         help: "A directory in which answers (id, label, confidence, never the text) and feedback outlive a restart.")
     var state: String?
 
+    @Option(help: "A file that keeps the texts which a shadow calls something else than the model that answered.")
+    var shadowLog: String?
+
     @Option(help: "Log lines for people or for machines: text or json (default: text).")
     var logFormat: LineLogHandler.Format?
 
@@ -105,6 +108,7 @@ struct ServeOptions: ParsableArguments {
         guard options.feedback.directory == nil || options.feedback.answers > 0 else {
             throw InputError("--state", "holds nothing with --feedback-answers 0; leave one of them out")
         }
+        options.shadowLog = try settings.text(shadowLog, "--shadow-log")
         try settings.requireNonempty("--api-key")
         options.access.apiKey = try settings.text(apiKey, "--api-key")
         // A line end at the key's end, as files have one, would make a key that no client can send.

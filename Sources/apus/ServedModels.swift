@@ -37,20 +37,52 @@ struct ServedModels: ParsableArguments {
             """)
     var cache: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A model that answers a share of the requests which name none, as long as its figures hold: NAME=5%. One of \
+            --model NAME=MODEL.
+            """, valueName: "name=share"))
+    var canary: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A model that reads the texts which the default model has answered, or a share of them, in the processor's idle \
+            time, to be compared: NAME or NAME=10%. One of --model NAME=MODEL.
+            """, valueName: "name[=share]"))
+    var shadow: String?
+
     @OptionGroup var how: ClassifierOptions
 
     /// In order; the first is the default.
     ///
     /// - Parameter name: the operator's for a single model.
     func sources(_ name: String?) throws -> (sources: [ModelSource], file: String?) {
+        let roles = try roles()
         if let file = try Settings().text(models, "--models") {
-            guard model.isEmpty, revision == nil, name == nil else {
-                throw InputError("--models", "says all of the models; leave out --model, --revision and --model-name")
+            guard model.isEmpty, revision == nil, name == nil, roles.isEmpty else {
+                throw InputError(
+                    "--models",
+                    "says all of the models; leave out --model, --revision, --model-name, --canary and --shadow (\"share\" and "
+                        + "\"shadow\" in the file)")
             }
             return (try ModelSource.file(file), file)
         }
+        var sources = model.map(Self.source)
+        for (option, name, role) in roles {
+            guard let index = sources.firstIndex(where: { $0.name == name }) else {
+                let known = sources.compactMap(\.name).map { "\"\($0)\"" }.joined(separator: ", ")
+                throw InputError(
+                    option,
+                    "there is no model \"\(name)\" by --model \(name)=MODEL; named are \(known.isEmpty ? "none" : known)")
+            }
+            guard sources[index].role == nil else {
+                throw InputError(option, "\"\(name)\" is the canary already; the shadow must be another model")
+            }
+            sources[index].role = role
+        }
         if model.isEmpty { return ([ModelSource(name: name, revision: revision)], nil) }
-        let sources = model.map(Self.source)
         guard sources.count > 1 else {
             guard name == nil || sources[0].name == nil else {
                 throw InputError("--model-name", "names the model that --model \(model[0]) names already; leave it out")
@@ -63,6 +95,19 @@ struct ServedModels: ParsableArguments {
                 "is for one model; for several give NAME=MODEL, or a revision each in --models FILE")
         }
         return (sources, nil)
+    }
+
+    private func roles() throws -> [(option: String, name: String, role: ModelRole)] {
+        var roles: [(String, String, ModelRole)] = []
+        if let text = try Settings().text(canary, "--canary") {
+            let (name, share) = try ModelRole.named(text, by: "--canary")
+            roles.append(("--canary", name, .canary(share: share)))
+        }
+        if let text = try Settings().text(shadow, "--shadow") {
+            let (name, share) = try ModelRole.named(text, by: "--shadow", standard: 1)
+            roles.append(("--shadow", name, .shadow(share: share)))
+        }
+        return roles
     }
 
     /// `NAME=MODEL`, or a model whose path happens to look like that.
@@ -94,6 +139,10 @@ struct ServedModels: ParsableArguments {
             var options = shared
             options.precision = source.precision ?? options.precision
             options.preparation = source.textPreparation ?? options.preparation
+            if case .shadow? = source.role {
+                options.workers = InferenceWorkers(isInBackground: true)
+                (options.threads, options.cacheBytes) = (1, 0)
+            }
             let directory =
                 fetches
                 ? try await ModelLocation.resolve(source.model, revision: source.revision)

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from binary_and_data import REPOSITORY
+
+SHIPPED = "apus/minilm-l6-tweet-sentiment"
+# With the shipped model's labels.
+TINY = REPOSITORY / "Tests/EngineTests/Fixtures/models/bert-tiny"
 FEATURES = {"label", "confidence", "tokens"}
 
 

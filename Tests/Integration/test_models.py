@@ -18,12 +18,9 @@ import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
 from apus_server import Server, until
-from binary_and_data import REPOSITORY
-from supplies import copy_of_shipped_model
+from supplies import SHIPPED, TINY, copy_of_shipped_model
 
-SHIPPED = "apus/minilm-l6-tweet-sentiment"
 DEFAULT = "minilm-l6-tweet-sentiment"
-TINY = REPOSITORY / "Tests/EngineTests/Fixtures/models/bert-tiny"
 TEXT = "I love MLOps"
 
 
@@ -135,7 +132,7 @@ def test_figures_carry_the_models_name(start_server, model_of):
 
 @pytest.mark.parametrize("rows, part", [
     ([{"name": "a", "model": "TINY"}, {"name": "a", "model": "TINY"}], 'has the name "a" again'),
-    ([{"name": "a", "model": "TINY", "share": "5%"}], '"share"'),
+    ([{"name": "a", "model": "TINY", "weight": "5%"}], '"weight"'),
     ([{"name": "a b", "model": "TINY"}], '"name"'),
     ([{"name": "a"}], '"model"'),
     ([{"name": "a", "model": "TINY", "precision": "int4"}], '"int4"'),
@@ -231,7 +228,7 @@ def test_models_are_changed_from_this_machine_or_with_the_key(start_server, mode
     ({"parameters": {"model": "EMPTY"}}, 422, "source", "config.json"),
     ({"parameters": {"model": "DAMAGED"}}, 422, "source", "model.safetensors"),
     ({"parameters": {"model": "WRONG"}}, 422, "self_test", "is wrong-label"),
-    ({"parameters": {"share": "25%"}}, 422, "request", '"share"'),
+    ({"parameters": {"share": "25%"}}, 422, "request", "is the default model"),
     ({"parameters": {"precision": "int4"}}, 422, "request", '"int4"'),
     ({"parameters": {"file:1/model.onnx": "AAAA"}}, 422, "request", "file:1/model.onnx"),
 ])

@@ -18,7 +18,7 @@ import requests
 from apus_server import Server, until
 from monitoring import alerts, as_grafana_asks, dashboard, faster, faster_rules, observed, queries, read_yaml
 from prometheus_server import Prometheus
-from supplies import FEATURES, tweets
+from supplies import FEATURES, SHIPPED, TINY, tweets
 from traffic import hammer, long_texts, send_batch
 
 WELL = "apus"
@@ -204,18 +204,34 @@ class Wrong(Fault):
 
     def ask(self) -> None:
         for text in ("I love MLOps", "I hate this"):
-            judge(self.server, text, self.right)
+            judge(self.server, text, lambda _: self.right)
 
     def ask_for_trouble(self) -> None:
         self.right = False
         self.ask()
 
 
-def judge(server: Server, text: str, is_right: bool) -> None:
+def judge(server: Server, text: str, is_right: Callable[[str], bool]) -> None:
     answer = server.predict(text)
-    label = answer.json()["label"] if is_right else "neutral"
+    label = answer.json()["label"] if is_right(answer.headers["X-Apus-Model"]) else "neutral"
     told = {"request_id": answer.headers["X-Request-Id"], "label": label}
     assert requests.post(server.url + "/feedback", json=told, timeout=10).status_code == 200
+
+
+class WorseCanary(Fault):
+    """Whoever judges finds all answers right, and then those of the canary wrong. Beside it a shadow that says other things."""
+
+    options = ("--model", f"a={SHIPPED}", "--model", f"b={SHIPPED}", "--model", f"c={TINY}", "--canary", "b=50%", "--shadow", "c",
+               *NO_DRIFT)
+    right = True
+
+    def ask(self) -> None:
+        for text in ("I love MLOps", "I hate this") * 2:
+            judge(self.server, text, lambda model: self.right or model.startswith("a@"))
+
+    def ask_for_trouble(self) -> None:
+        self.right = False
+        self.ask()
 
 
 class Unsure(Fault):
@@ -252,7 +268,7 @@ class Usual(Fault):
     def ask(self) -> None:
         self.turn += 20
         self.ask_for(*(self.usual[(self.turn + place) % len(self.usual)] for place in range(20)))
-        judge(self.server, "I love MLOps", True)
+        judge(self.server, "I love MLOps", lambda _: True)
         # A mistake, or a text that is cut off, but so seldom that it is no drift; and somebody who looks.
         text, status = ("word " * 1000, 200) if self.turn % 60 == 0 else ("", 422)
         assert self.server.predict(text).status_code == status
@@ -261,7 +277,7 @@ class Usual(Fault):
 
 FAULTS = {
     "ApusDown": Killed, "ApusServerErrors": Late, "ApusSlow": LargeBatches, "ApusQueueFull": Flood, "ApusDrift": OneText,
-    "ApusAccuracyFalling": Wrong,
+    "ApusAccuracyFalling": Wrong, "ApusCanaryRolledBack": WorseCanary,
     "ApusConfidenceFalling": Unsure, "ApusNoTraffic": Silence,
 }
 

@@ -35,7 +35,7 @@ def test_prometheus_takes_its_configurations(tmp_path):
     folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
     (folder / "space.token").write_text("hf_…", encoding="utf-8")
     for name in ("prometheus.yml", "space.yml"):
-        assert "9 rules found" in promtool("check", "config", name, cwd=folder)
+        assert f"{len(alerts())} rules found" in promtool("check", "config", name, cwd=folder)
     ignored = (DEPLOY / "prometheus/.gitignore").read_text(encoding="utf-8").split()
     assert read_yaml("prometheus/space.yml")["scrape_configs"][0]["authorization"]["credentials_file"] in ignored
 
@@ -95,10 +95,12 @@ def test_the_dashboard_shows_every_figure_of_the_server(server):
     for query in queries():
         shown |= {re.sub(r"_(bucket|sum|count|total)$", "", name)
                   for name in re.findall(r"\b(?:apus|http|process)_\w+(?={)", query.target["expr"])}
-    # What drift, a stored evaluation and feedback add is not there in every server.
+    # What drift, a stored evaluation, feedback, a shadow and a canary add is not there in every server.
     there = set(server.metrics().families) | {
         "apus_drift_psi", "apus_drift_js_distance", "apus_gate_accuracy", "apus_feedback", "apus_live_answers",
-        "apus_live_accuracy", "apus_live_accuracy_bound", "apus_live_macro_recall", "apus_live_confidence"}
+        "apus_live_accuracy", "apus_live_accuracy_bound", "apus_live_macro_recall", "apus_live_confidence",
+        "apus_shadow_texts", "apus_shadow_distance", "apus_shadow_seconds", "apus_shadow_skipped", "apus_canary_share",
+        "apus_canary_state"}
     assert shown == there - NOT_SHOWN
 
 

@@ -4,7 +4,7 @@ import Foundation
 /// need not wait for it. With `APUS_TEAM=openmp` it is needed besides: OpenMP keeps workers for each thread that opens a
 /// parallel region, so passes that came from any of a server's threads would multiply them.
 final class InferenceThread: Sendable {
-    private let state = State()
+    private let state: State
 
     private final class Job {
         var body: (() -> Void)?
@@ -26,9 +26,13 @@ final class InferenceThread: Sendable {
         var work: [Job] = []
         var isStopping = false
         var thread: pthread_t?
+        let isInBackground: Bool
+
+        init(isInBackground: Bool) { self.isInBackground = isInBackground }
 
         func loop() {
             pthread_detach(pthread_self())
+            if isInBackground { Self.yieldToOthers() }
             condition.lock()
             thread = pthread_self()
             while true {
@@ -46,6 +50,17 @@ final class InferenceThread: Sendable {
             condition.unlock()
         }
 
+        /// From now on this thread runs where no other one wants the processor, and leaves it as soon as one does.
+        private static func yieldToOthers() {
+            #if canImport(Darwin)
+                pthread_set_qos_class_self_np(QOS_CLASS_BACKGROUND, 0)
+            #else
+                let idle: Int32 = 5  // SCHED_IDLE, which Glibc's module does not have
+                var parameters = sched_param()
+                pthread_setschedparam(pthread_self(), idle, &parameters)
+            #endif
+        }
+
         func append(_ job: Job) {
             condition.withLock {
                 work.append(job)
@@ -57,7 +72,9 @@ final class InferenceThread: Sendable {
     /// False where the system gives no more threads: then work is done by whoever brings it.
     private let isRunning: Bool
 
-    init() {
+    /// - Parameter isInBackground: whether its work may wait for all other threads of the machine.
+    init(isInBackground: Bool = false) {
+        state = State(isInBackground: isInBackground)
         let context = Unmanaged.passRetained(state)
         #if canImport(Darwin)
             var thread: pthread_t?

@@ -99,6 +99,9 @@ package final class Feedback: Sendable {
         /// What its answers are told apart by; the same for a model of the same name, digest and labels.
         let number: UInt16
 
+        /// How right it was within the window; nil where nothing was said.
+        var live: LiveAccuracy? { feedback.live()[number] }
+
         /// Remembers the answers to a request's texts.
         func record(_ predictions: [Prediction], of identifier: String) {
             feedback.record(predictions, of: identifier, model: number)

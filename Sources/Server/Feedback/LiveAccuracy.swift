@@ -9,7 +9,7 @@ package struct LiveAccuracy {
     let meanConfidence: Double
 
     /// nil where nothing was judged.
-    init?(_ judged: [(actual: Int, predicted: Int, confidence: Float)], labels: [String]) {
+    package init?(_ judged: [(actual: Int, predicted: Int, confidence: Float)], labels: [String]) {
         guard !judged.isEmpty else { return nil }
         metrics = ClassificationMetrics(
             truth: judged.map(\.actual), predicted: judged.map(\.predicted), labelCount: labels.count)

@@ -6,12 +6,21 @@ enum ModelGauges {
     private typealias Value = (labels: [(String, String)], value: Double)
 
     /// - Parameter live: by the models' numbers, how right they were.
-    static func write(_ models: [ServedModel], _ live: [UInt16: LiveAccuracy], to text: inout PrometheusText) {
+    static func write(_ all: ModelRegistry.Models, _ live: [UInt16: LiveAccuracy], to text: inout PrometheusText) {
+        let models = all.served
+        func canary(_ values: @escaping (Canary) -> [Value]) -> (ServedModel) -> [Value] {
+            { model in all.canary.flatMap { $0.name == model.names.name ? values($0) : nil } ?? [] }
+        }
         func judged(_ figures: @escaping (LiveAccuracy) -> [Value]) -> (ServedModel) -> [Value] {
             { model in model.memory.flatMap { live[$0.number] }.map(figures) ?? [] }
         }
         let rows: [(name: String, values: (ServedModel) -> [Value])] = [
             ("apus_cache_hits_total", { [([], Double($0.classifier.cacheHits))] }),
+            ("apus_canary_share", canary { [([], $0.share)] }),
+            (
+                "apus_canary_state",
+                canary { canary in Canary.State.allCases.map { ([("state", $0.rawValue)], $0 == canary.state ? 1 : 0) } }
+            ),
             ("apus_drift_js_distance", { drift($0, \.jensenShannonDistance) }),
             ("apus_drift_psi", { drift($0, \.stabilityIndex) }),
             ("apus_drift_samples", { $0.drift.map { [([], Double($0.current.samples))] } ?? [] }),

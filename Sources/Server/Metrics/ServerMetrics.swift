@@ -11,6 +11,7 @@ package final class ServerMetrics: Sendable {
     private let rejections: CachedMetrics<String, Counter>
     private let unwritten: Counter
     private let loadFailures: CachedMetrics<String, Counter>
+    private let rollbacks: CachedMetrics<CanaryObjection.Reason, Counter>
     private let endedConnections: CachedMetrics<ConnectionRoom.End, Counter>
     private let inProgress: Meter
     private let connections: Meter
@@ -46,6 +47,10 @@ package final class ServerMetrics: Sendable {
         loadFailures = CachedMetrics { reason in
             Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
         }
+        rollbacks = CachedMetrics { reason in
+            Counter(label: "apus_canary_rollbacks_total", dimensions: [("reason", reason.rawValue)], factory: registry)
+        }
+        for reason in CanaryObjection.Reason.allCases { rollbacks[reason].increment(by: 0) }
         endedConnections = CachedMetrics { end in
             Counter(label: "apus_connections_ended_total", dimensions: [("reason", end.rawValue)], factory: registry)
         }
@@ -75,6 +80,7 @@ package final class ServerMetrics: Sendable {
     func requestRefused(status: Int) { requests[RequestKey(handler: "other", method: "other", status: status)].increment() }
 
     func modelLoadFailed(_ reason: ModelLoadFailure.Reason) { loadFailures[reason.rawValue].increment() }
+    func canaryRolledBack(_ reason: CanaryObjection.Reason) { rollbacks[reason].increment() }
     func connectionEnded(_ end: ConnectionRoom.End) { endedConnections[end].increment() }
 
     package func requestStarted() { inProgress.increment(by: 1) }
@@ -98,7 +104,7 @@ package final class ServerMetrics: Sendable {
     func stateNotWritten() { unwritten.increment() }
 
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
-    func text(_ models: [ServedModel], connections open: Int, feedback: Feedback?) -> String {
+    func text(_ models: ModelRegistry.Models, connections open: Int, feedback: Feedback?) -> String {
         connections.set(open)
         var text = registry.prometheusText()
         ModelGauges.write(models, feedback?.live() ?? [:], to: &text)
@@ -166,6 +172,17 @@ extension ServerMetrics {
         "apus_live_confidence": .init(help: "Mean probability that the model gave the labels of the judged answers."),
         "apus_state_write_failures_total": .init(help: "Times that answers and feedback could not be written to --state."),
         "apus_model_load_failures_total": .init(help: "Models that were not loaded, while others were served."),
+        "apus_canary_state": .init(help: "1 for the state that the canary is in, 0 for the others."),
+        "apus_canary_share": .init(help: "Share of the requests that name no model which the canary answers."),
+        "apus_canary_rollbacks_total": .init(help: "Canaries that were taken back, by what spoke against them."),
+        "apus_shadow_texts_total": .init(help: "Texts that a shadow read as well, by both models' labels."),
+        "apus_shadow_distance": .init(
+            help: "Half the sum of the differences between a shadow's probabilities and the answer's.",
+            buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]),
+        "apus_shadow_seconds": .init(
+            help: "Time for a text that a shadow read as well: the answer's pass, and the shadow's.",
+            buckets: shortDurations),
+        "apus_shadow_skipped_total": .init(help: "Texts that a shadow did not read, or had no answer to."),
         "apus_model_info": .init(help: "A model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),
     ]

@@ -20,7 +20,7 @@ struct AllowedOrigins: RouterMiddleware {
     ) -> CORSMiddleware<ApusRequestContext> {
         CORSMiddleware(
             allowOrigin: origin,
-            allowHeaders: [.accept, .authorization, .contentType, .origin, .requestID, .traceParent],
+            allowHeaders: [.accept, .authorization, .contentType, .origin, .requestID, .traceParent, .apusKey],
             allowMethods: [.get, .post, .head, .options],
             maxAge: .hours(1))
     }

@@ -16,7 +16,7 @@ public struct LoadedModel: Sendable {
 
 /// How models are loaded while others are served.
 public struct ModelLoading: Sendable {
-    /// Loads a model, on threads that it shares with the others.
+    /// Loads a model, on threads that it shares with the others; a shadow on one of its own, in the background.
     ///
     /// - Parameter fetches: whether one of the Hub that is not in the cache may be fetched.
     public typealias Load = @Sendable (_ source: ModelSource, _ fetches: Bool) async throws -> Classifier

@@ -8,6 +8,10 @@ final class ModelRegistry: Sendable {
         var served: [ServedModel] = []
         /// Whose requests are those that name no model.
         var defaultName = ""
+        /// Who answers a share of them instead.
+        var canary: Canary?
+        /// Who reads what the default model has answered.
+        var shadow: Shadow?
 
         var standard: ServedModel? { served.first { $0.names.name == defaultName } }
 
@@ -26,6 +30,19 @@ final class ModelRegistry: Sendable {
             }
             if let model = find(asked) { return model }
             throw RequestError(.notFound, "not_found", "there is no model \"\(asked)\"; \(listed)")
+        }
+
+        /// The one that answers whoever has this key and names no model: the default model or the canary.
+        func model(for key: @autoclosure () -> String) throws(RequestError) -> ServedModel {
+            if let canary, canary.takes(key()), let model = find(canary.name), standard != nil { return model }
+            return try model(nil)
+        }
+
+        /// What the model of this name is for; nil for nothing but itself.
+        func role(of name: String) -> ModelRole? {
+            if let canary, canary.name == name { return .canary(share: canary.share) }
+            if let shadow, shadow.model.names.name == name { return .shadow(share: shadow.share) }
+            return nil
         }
 
         /// The one in the path.
@@ -51,9 +68,7 @@ final class ModelRegistry: Sendable {
 
     private let models: Mutex<Models>
 
-    init(_ served: [ServedModel]) {
-        models = Mutex(Models(served: served, defaultName: served.first?.names.name ?? ""))
-    }
+    init(_ models: Models) { self.models = Mutex(models) }
 
     var current: Models { models.withLock { $0 } }
 

@@ -10,6 +10,7 @@ actor ModelRepository {
     private let options: ServerOptions
     private let metrics: ServerMetrics
     private let feedback: Feedback?
+    private let rollout: Rollout
     private let logger: Logger
     /// Of all names that are known, in the order in which they came; a model that was unloaded keeps its place.
     private var sources: [(name: String, source: ModelSource)]
@@ -18,19 +19,24 @@ actor ModelRepository {
 
     init(
         _ registry: ModelRegistry, _ loading: ModelLoading, _ sources: [ModelSource], options: ServerOptions,
-        metrics: ServerMetrics, feedback: Feedback?, logger: Logger
+        metrics: ServerMetrics, feedback: Feedback?, rollout: Rollout, logger: Logger
     ) {
         self.registry = registry
         self.loading = loading
         self.options = options
         self.metrics = metrics
         self.feedback = feedback
+        self.rollout = rollout
         self.logger = logger
         self.sources = Self.named(registry.current.served, sources)
     }
 
     private static func named(_ served: [ServedModel], _ sources: [ModelSource]) -> [(name: String, source: ModelSource)] {
-        zip(served, sources).map { ($0.names.name, $1) }
+        zip(served, sources).map { model, source in
+            var source = source
+            source.role = nil
+            return (model.names.name, source)
+        }
     }
 
     /// Whether clients may load and unload.
@@ -47,14 +53,26 @@ actor ModelRepository {
 
     // MARK: - Changes
 
-    /// Loads a model from the source that its name has, changed by what `parameters` say, which is its source from then on.
+    /// Loads a model from the source that its name has, changed by what `parameters` say, which is its source from then on. Where
+    /// they say nothing but what a served model is for, that one goes on.
     func load(_ name: String, _ parameters: [(place: String, json: JSONValue)]) async throws -> ServedModel {
         try await inTurn(name) { repository in
             let source = try await repository.source(of: name, parameters)
-            let model = try await repository.make(source, fetches: false)
-            await repository.put(model, source)
+            let served = await repository.servedAsItIs(source, parameters)
+            let model = if let served { served } else { try await repository.make(source, fetches: false) }
+            try await repository.put(model, source)
             return model
         }
+    }
+
+    /// The served model that only gets another share of the requests. A shadow runs on a thread of its own, and is loaded
+    /// again to be anything else.
+    private func servedAsItIs(_ source: ModelSource, _ parameters: [(place: String, json: JSONValue)]) -> ServedModel? {
+        let models = registry.current
+        guard let name = source.name, let role = source.role, parameters.allSatisfy({ ModelSource.isRoleOnly($0.json) }),
+            (models.role(of: name)?.isShadow ?? false) == role.isShadow
+        else { return nil }
+        return models.served.first { $0.names.name == name }
     }
 
     /// Takes a model out; what it accepted it still answers. The name stays known.
@@ -73,7 +91,7 @@ actor ModelRepository {
             }
             var models: [ServedModel] = []
             for source in sources { models.append(try await repository.make(source, fetches: true)) }
-            await repository.replace(models, sources)
+            try await repository.replace(models, sources)
         }
     }
 
@@ -124,6 +142,13 @@ actor ModelRepository {
                     + "128 at most")
         }
         if source.model != known?.model { try Self.checkDirectory(source.model ?? "") }
+        let models = registry.current
+        source.role = source.role ?? models.role(of: name)
+        do {
+            try rollout.check(name, source.role, models)
+        } catch {
+            throw ModelLoadFailure(reason: .request, message: "\(error)")
+        }
         return source
     }
 
@@ -173,37 +198,63 @@ actor ModelRepository {
         }
     }
 
-    private func put(_ model: ServedModel, _ source: ModelSource) {
+    private func put(_ model: ServedModel, _ source: ModelSource) throws {
         let name = model.names.name
+        try change(or: .request) { (models) throws(InputError) in try rollout.put(model, as: source.role, into: &models) }
+        var source = source
+        let role = source.role
+        source.role = nil
         if let index = sources.firstIndex(where: { $0.name == name }) {
             sources[index].source = source
         } else {
             sources.append((name, source))
         }
-        registry.change { $0.put(model) }
-        logger.notice("a model was loaded", metadata: Self.metadata(model))
+        logger.notice("a model was loaded", metadata: Self.metadata(model, role))
+    }
+
+    /// Where it fails, nothing is changed.
+    private func change(
+        or reason: ModelLoadFailure.Reason, _ body: (inout ModelRegistry.Models) throws(InputError) -> Void
+    ) throws {
+        var models = registry.current
+        do throws(InputError) {
+            try body(&models)
+        } catch {
+            throw ModelLoadFailure(reason: reason, message: "\(error)")
+        }
+        registry.change { $0 = models }
     }
 
     private func remove(_ name: String) throws {
         guard registry.current.served.contains(where: { $0.names.name == name }) else {
             throw ModelLoadFailure(reason: .unknown, message: "there is no model \"\(name.shortened(to: 200))\" to unload")
         }
-        registry.change { models in models.served.removeAll { $0.names.name == name } }
+        registry.change { models in
+            models.served.removeAll { $0.names.name == name }
+            if models.canary?.name == name { models.canary = nil }
+            if models.shadow?.model.names.name == name { models.shadow = nil }
+        }
         metrics.registry.remove(("model", name))
         logger.notice("a model was unloaded", metadata: ["name": .string(name)])
     }
 
-    private func replace(_ models: [ServedModel], _ sources: [ModelSource]) {
+    private func replace(_ models: [ServedModel], _ sources: [ModelSource]) throws {
         let before = registry.current.served.map(\.names.name)
+        try change(or: .modelsFile) { (current) throws(InputError) in current = try rollout.models(models, sources) }
         self.sources = Self.named(models, sources)
-        registry.change { $0 = .init(served: models, defaultName: models[0].names.name) }
         for name in before where !models.contains(where: { $0.names.name == name }) {
             metrics.registry.remove(("model", name))
         }
-        for model in models { logger.notice("a model was loaded", metadata: Self.metadata(model)) }
+        for (model, source) in zip(models, sources) {
+            logger.notice("a model was loaded", metadata: Self.metadata(model, source.role))
+        }
     }
 
-    private static func metadata(_ model: ServedModel) -> Logger.Metadata {
-        ["model": .string(model.identity), "from": .string(model.classifier.directory.name)]
+    private static func metadata(_ model: ServedModel, _ role: ModelRole?) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "model": .string(model.identity), "from": .string(model.classifier.directory.name),
+        ]
+        if let role { metadata["role"] = .string("\(role)") }
+        return metadata
     }
 }

@@ -12,6 +12,8 @@ public struct ModelSource: Sendable, Equatable {
     public var precision: Precision?
     /// nil for the server's own.
     public var textPreparation: TextPreparation?
+    /// What it is loaded for; nil for nothing but itself, and for a model that is served, what it is now.
+    public var role: ModelRole?
 
     public init(name: String? = nil, model: String? = nil, revision: String? = nil) {
         self.name = name
@@ -21,7 +23,11 @@ public struct ModelSource: Sendable, Equatable {
 
     public static func isName(_ text: String) -> Bool { text.wholeMatch(of: /[A-Za-z0-9._\-]{1,128}/) != nil }
 
-    private static let members = ["model", "revision", "precision", "text_preparation"]
+    private static let members = ["model", "revision", "precision", "text_preparation"] + roles
+    private static let roles = ["share", "shadow"]
+
+    /// Whether nothing is said of a model but what it is for.
+    static func isRoleOnly(_ json: JSONValue) -> Bool { json.object?.allSatisfy { roles.contains($0.name) } ?? false }
 
     /// Takes over what an object says of `members`; whatever else it has is refused by name.
     ///
@@ -33,6 +39,10 @@ public struct ModelSource: Sendable, Equatable {
             guard Self.members.contains(member.name) else {
                 let known = (others + Self.members).joined(separator: ", ")
                 throw InputError(place, "has \"\(member.name)\", which means nothing here; known are \(known)")
+            }
+            if Self.roles.contains(member.name) {
+                try takeRole(member, place)
+                continue
             }
             guard let text = member.value.string, !text.isEmpty else {
                 throw InputError("\(place): \"\(member.name)\"", "must be a string that is not empty")
@@ -50,6 +60,14 @@ public struct ModelSource: Sendable, Equatable {
             default: textPreparation = try TextPreparation(named: text, by: "\(place): \"text_preparation\"")
             }
         }
+    }
+
+    private mutating func takeRole(_ member: JSONValue.Member, _ place: String) throws(InputError) {
+        guard let share = member.value.string.map(ModelRole.share) ?? member.value.double, 0...1 ~= share else {
+            throw InputError("\(place): \"\(member.name)\"", "must be a share from \"0%\" to \"100%\"")
+        }
+        guard role == nil else { throw InputError(place, "has both \"share\" and \"shadow\"; give one of them") }
+        role = member.name == "share" ? .canary(share: share) : .shadow(share: share)
     }
 
     /// The rows of a models file, `{"models": [{"name", "model", …}, …]}`; the first is the default model's.

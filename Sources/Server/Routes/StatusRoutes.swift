@@ -37,6 +37,8 @@ struct StatusRoutes: Sendable {
                             "throttled_periods": quota?.throttledPeriods.map { .integer($0) } ?? nil,
                         ]),
                     .init("feedback", feedback?.json(models.served) ?? nil),
+                    .init("canary", models.canary?.json ?? nil),
+                    .init("shadow", models.shadow?.json ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
                     .init("models", .array(models.served.map { .object($0.status) })),
                 ]))
@@ -68,7 +70,7 @@ struct StatusRoutes: Sendable {
     }
 
     func metrics(_ request: Request, _ context: ApusRequestContext) -> Response {
-        let text = metrics.text(models.current.served, connections: state.connections, feedback: feedback)
+        let text = metrics.text(models.current, connections: state.connections, feedback: feedback)
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: .init(byteBuffer: ByteBuffer(string: text)))

@@ -45,37 +45,31 @@ struct TextPrediction: Sendable {
             throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts)
         }
         let bytes = try await collect(request)
+        let key = request.headers[.apusKey]
         let prepare: @Sendable () throws -> Prepared<RequestBody> = {
             let start = ContinuousClock.now
             let body = try parse(bytes)
-            let model = try Self.model(body.model, inPath: inPath, models)
-            context.facts.values.withLock { $0.model = model.identity }
-            let queue = model.queue
-            var reserved = body.texts.count
-            try queue.reserve(reserved)
-            do {
-                let inputs = try body.texts.indices.map { try input($0, body, model.classifier) }
-                // A long text is as many as it has windows.
-                let encodings = inputs.flatMap(\.encodings)
-                try queue.reserve(encodings.count - reserved)
-                reserved = encodings.count
-                return Prepared(
-                    body: body, model: model, inputs: inputs, encodings: encodings, duration: ContinuousClock.now - start)
-            } catch {
-                queue.release(reserved)
-                throw error
-            }
+            let asked = try Self.model(body.model, inPath: inPath, models)
+            let model = try asked ?? models.model(for: key ?? context.facts.values.withLock { $0.identifier })
+            return try encoded(body, model, context, since: start)
         }
-        let prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
-        context.facts.values.withLock { facts in
-            facts.texts = prepared.encodings.count
-            facts.tokens = prepared.encodings.reduce(0) { $0 + $1.ids.count }
-            facts.timing.tokenize = prepared.duration
-        }
+        var prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
             deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
+        let isShared = inPath == nil && prepared.body.model == nil
+        var answer: InferenceQueue.Answer
+        do {
+            answer = try await prepared.model.queue.predict(prepared.encodings, for: client)
+        } catch {
+            if isShared { Self.noteFailure(error, of: prepared.model, models, after: ContinuousClock.now - start) }
+            // A canary that has no answer must not be the client's trouble.
+            guard isShared, !(error is RequestError), let standard = models.standard, prepared.model !== standard else {
+                throw error
+            }
+            prepared = try encoded(prepared.body, standard, context, since: .now)
+            answer = try await standard.queue.predict(prepared.encodings, for: client)
+        }
         let model = prepared.model
-        let answer = try await model.queue.predict(prepared.encodings, for: client)
         context.facts.values.withLock { facts in
             (facts.timing.queue, facts.timing.infer) = (answer.queued, answer.inferred)
         }
@@ -85,20 +79,77 @@ struct TextPrediction: Sendable {
             defer { first += input.encodings.count }
             return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
+        let identifier = context.facts.values.withLock { $0.identifier }
         model.drift?.record(predictions)
-        model.memory?.record(predictions, of: context.facts.values.withLock { $0.identifier })
+        model.memory?.record(predictions, of: identifier)
+        if isShared { Self.note(predictions.map(\.best.label), of: model, models, in: ContinuousClock.now - start) }
+        if let shadow = models.shadow, model === models.standard {
+            shadow.offer(
+                predictions.indices.map { index in
+                    Shadow.Sample(
+                        text: prepared.body.texts[index], pair: Self.pair(index, prepared.body),
+                        longTexts: prepared.body.longTexts, truncationSide: prepared.body.truncationSide,
+                        prediction: predictions[index], duration: answer.inferred / predictions.count,
+                        identifier: identifier, answeredBy: model)
+                })
+        }
         return (prepared.body, model, predictions)
     }
 
+    /// The one that the path or the body names; nil where neither does.
     private static func model(
         _ named: String?, inPath: ServedModel?, _ models: ModelRegistry.Models
-    ) throws(RequestError) -> ServedModel {
-        guard let inPath else { return try models.model(named) }
-        if let named, try models.model(named) !== inPath {
+    ) throws(RequestError) -> ServedModel? {
+        guard let named else { return inPath }
+        let model = try models.model(named)
+        guard inPath == nil || model === inPath else {
             throw .invalid(
-                "field \"model\" is \"\(named)\", but the path is \"\(inPath.names.name)\"'s; leave the field out")
+                "field \"model\" is \"\(named)\", but the path is \"\(inPath!.names.name)\"'s; leave the field out")
         }
-        return inPath
+        return model
+    }
+
+    /// Tells the canary, where there is one, how a request went that it or the default model got.
+    private static func note(
+        _ labels: [String]?, of model: ServedModel, _ models: ModelRegistry.Models, in duration: Duration
+    ) {
+        guard let canary = models.canary, let standard = models.standard, let own = models.find(canary.name) else { return }
+        canary.record(labels, in: duration, isOwn: model === own, (own, standard))
+    }
+
+    /// Of a request that failed by no fault of the client's.
+    private static func noteFailure(
+        _ error: any Error, of model: ServedModel, _ models: ModelRegistry.Models, after duration: Duration
+    ) {
+        let status = (error as? RequestError)?.status ?? .internalServerError
+        if [.internalServerError, .gatewayTimeout].contains(status) { note(nil, of: model, models, in: duration) }
+    }
+
+    /// A body's texts as a model reads them, with their places in its queue.
+    private func encoded<RequestBody: Body>(
+        _ body: RequestBody, _ model: ServedModel, _ context: ApusRequestContext, since start: ContinuousClock.Instant
+    ) throws -> Prepared<RequestBody> {
+        context.facts.values.withLock { $0.model = model.identity }
+        let queue = model.queue
+        var reserved = body.texts.count
+        try queue.reserve(reserved)
+        do {
+            let inputs = try body.texts.indices.map { try input($0, body, model.classifier) }
+            // A long text is as many as it has windows.
+            let encodings = inputs.flatMap(\.encodings)
+            try queue.reserve(encodings.count - reserved)
+            reserved = encodings.count
+            let duration = ContinuousClock.now - start
+            context.facts.values.withLock { facts in
+                facts.texts = encodings.count
+                facts.tokens = encodings.reduce(0) { $0 + $1.ids.count }
+                facts.timing.tokenize = duration
+            }
+            return Prepared(body: body, model: model, inputs: inputs, encodings: encodings, duration: duration)
+        } catch {
+            queue.release(reserved)
+            throw error
+        }
     }
 
     private struct Prepared<RequestBody: Body>: Sendable {
@@ -140,10 +191,14 @@ struct TextPrediction: Sendable {
         }
     }
 
+    private static func pair(_ index: Int, _ body: some Body) -> String? {
+        body.pairs.indices.contains(index) ? body.pairs[index] : nil
+    }
+
     private func input(
         _ index: Int, _ body: some Body, _ classifier: Classifier
     ) throws(RequestError) -> Classifier.TextInput {
-        let pair = body.pairs.indices.contains(index) ? body.pairs[index] : nil
+        let pair = Self.pair(index, body)
         do {
             // Who says where to cut wants no windows.
             let isCut = body.longTexts == nil && body.truncationSide != nil && classifier.longTexts == .windows

@@ -27,10 +27,12 @@ public struct SelfTest: Sendable {
 
     /// Throws `InputError` where the model directory's `reference_texts.jsonl` is damaged.
     public init(classifier: Classifier, options: ServerOptions = ServerOptions()) throws(InputError) {
-        self.classifier = classifier
+        // What is remembered would be compared with itself.
+        self.classifier = classifier.withoutCache
         // The state directory is the real server's, which opens it after this one.
         var options = options
         options.feedback.directory = nil
+        options.shadowLog = nil
         self.options = options
         let path = classifier.directory.file(Self.referenceFileName)
         guard FileManager.default.fileExists(atPath: path) else {
