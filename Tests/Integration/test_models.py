@@ -228,7 +228,7 @@ def test_models_are_changed_from_this_machine_or_with_the_key(start_server, mode
     ({"parameters": {"model": "EMPTY"}}, 422, "source", "config.json"),
     ({"parameters": {"model": "DAMAGED"}}, 422, "source", "model.safetensors"),
     ({"parameters": {"model": "WRONG"}}, 422, "self_test", "is wrong-label"),
-    ({"parameters": {"share": "25%"}}, 422, "request", "is the default model"),
+    ({"parameters": {"share": "125%"}}, 422, "request", '"share"'),
     ({"parameters": {"precision": "int4"}}, 422, "request", '"int4"'),
     ({"parameters": {"file:1/model.onnx": "AAAA"}}, 422, "request", "file:1/model.onnx"),
 ])

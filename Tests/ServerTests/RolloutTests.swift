@@ -80,7 +80,7 @@ import Testing
             Self.reason(figures, figures, Self.accuracy(right, of: count), Self.accuracy(standardRight, of: standardCount))
         }
         #expect(reason(20, 40, 900, 1000) == .accuracy)
-        #expect(reason(80, 100, 900, 1000) == nil)
+        #expect(reason(84, 100, 900, 1000) == nil)
         #expect(reason(10, 29, 900, 1000) == nil)
         #expect(reason(100, 100, 500, 1000) == nil)
         #expect(Self.reason(figures, figures, Self.accuracy(1, of: 100), nil) == nil)
