@@ -64,6 +64,13 @@ def dequantize(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return state
 
 
+def is_one(config: dict) -> bool:
+    """Whether a model is in either form, by its config.json."""
+    quantization = config.get("quantization_config") or {}
+    return quantization == FIRST_FORMAT or (
+        quantization.get("quant_method") == "compressed-tensors" and quantization.get("format") == "int-quantized")
+
+
 def settings(config: dict, tensors: dict[str, np.ndarray]) -> dict:
     """config.json of the int8 form: what is not int8 is F32."""
     types = {name: "float32" for name in ("dtype", "torch_dtype") if config.get(name)}

@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="train.py", description=__doc__.split("\n")[0])
-    parser.add_argument("--base", required=True, metavar="DIR|HUB_ID", help="the RoBERTa or BERT model to begin with")
+    parser.add_argument("--base", required=True, metavar="DIR|HUB_ID", help="the RoBERTa or BERT model to begin with; in int8, too")
     parser.add_argument("--revision", help="of a base from the Hub (default: main)")
     parser.add_argument("--dataset", required=True, type=Path, metavar="DIR|FILE", help=data.FORMS)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="must not exist, or be empty")
@@ -164,7 +164,7 @@ def train(arguments: argparse.Namespace) -> int:
     from training.classifier import Classifier, figures
     from training.member import Recipe
     from training.trainer import Options, Trainer
-    from training.work import BASE, Work
+    from training.work import BASE, PLAIN, Work
 
     torch.use_deterministic_algorithms(True, warn_only=True)
     if arguments.bf16 is None:
@@ -174,6 +174,7 @@ def train(arguments: argparse.Namespace) -> int:
             "unlabelled_sha256": unlabelled_digest, "soft_labels_sha256": soft_labels and soft_labels.digest(),
             "teachers_sha256": [base.digest(teacher) for teacher in arguments.teacher]}
     work = Work(arguments.work, run)
+    directory = base.in_f32(directory, work.folder / PLAIN)
     if arguments.add_emoji:
         directory = emoji_tokens.add(directory, work.folder / BASE)
 

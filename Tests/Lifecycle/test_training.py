@@ -17,15 +17,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.numpy import load_file as numpy_file
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from checkpoints import copy_model, int8_checkpoint
 from fake_hub import FakeHub
 from training_runs import (MODELS, PHRASES, command, contents, dataset, five_files, read_jsonl, train,  # noqa: F401
                            write_csv)
 
 from classification_data import InputError, Split, read_lines  # noqa: E402
-from training import class_weights  # noqa: E402
+from training import base, class_weights  # noqa: E402
 from training.classifier import Classifier  # noqa: E402
 
 
@@ -34,6 +37,29 @@ def trained(five_files: Path, dataset: Path, tmp_path_factory: pytest.TempPathFa
     output = tmp_path_factory.mktemp("trained") / "models/texts"
     assert train(five_files, dataset, output) == 0
     return output
+
+
+# What it begins with
+
+def test_an_int8_model_is_trained_from_the_values_that_its_int8_stands_for(
+        five_files: Path, dataset: Path, run_apus: Callable, tmp_path: Path) -> None:
+    quantized = tmp_path / "int8"
+    result = run_apus("quantize", "--model", five_files, "--output", quantized)
+    assert result.returncode == 0, result.stderr
+    plain = copy_model(five_files, tmp_path / "f32")
+    (plain / "pytorch_model.bin").unlink(missing_ok=True)
+    save_file(int8_checkpoint.dequantize(numpy_file(quantized / "model.safetensors")), plain / "model.safetensors")
+    arguments = ("--epochs", "1", "--min-accuracy", "0")
+    assert train(quantized, dataset, tmp_path / "from-int8", *arguments) == 0
+    assert train(plain, dataset, tmp_path / "from-f32", *arguments) == 0
+    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("from-int8", "from-f32"))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert "quantization_config" not in json.loads((tmp_path / "from-int8/config.json").read_text())
+    assert not (tmp_path / "from-int8.work").exists()
+    damaged = quantized / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be read"):
+        base.in_f32(quantized, tmp_path / "nothing")
 
 
 # What is written

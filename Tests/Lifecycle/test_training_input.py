@@ -137,7 +137,7 @@ def test_a_bad_directory_is_one_line_that_says_where_and_what(
 @pytest.mark.parametrize(("file", "content", "message"), [
     ("config.json", {"model_type": "distilbert"}, "model_type distilbert is not supported; supported are roberta and bert"),
     ("config.json", {"hidden_act": "relu"}, 'hidden_act "relu" is not supported; Apus serves "gelu"'),
-    ("config.json", {"quantization_config": {"quant_method": "apus"}}, "the weights are quantized"),
+    ("config.json", {"quantization_config": {"quant_method": "gptq"}}, "the weights are quantized"),
     ("config.json", {"num_hidden_layers": 3}, "no tensor roberta.encoder.layer.2."),
     ("config.json", {"vocab_size": 200}, "the tokenizer does not fit the model"),
     ("config.json", None, "has no config.json"),

@@ -6,8 +6,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+import int8_checkpoint
 from classification_data import InputError
 
 MODEL_TYPES = {"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}
@@ -91,8 +96,8 @@ def check(directory: Path) -> None:
     if model_type not in MODEL_TYPES:
         raise InputError(f"{path}: model_type {model_type} is not supported; supported are {' and '.join(MODEL_TYPES)}, "
                          "which Apus serves")
-    if config.get("quantization_config"):
-        raise InputError(f"{path}: the weights are quantized; train from the model before that")
+    if config.get("quantization_config") and not int8_checkpoint.is_one(config):
+        raise InputError(f"{path}: the weights are quantized, and not by `apus quantize`; train from the model before that")
     for name, allowed in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
         if config.get(name, allowed) != allowed:
             raise InputError(f"{path}: {name} {json.dumps(config[name])} is not supported; Apus serves "
@@ -108,6 +113,26 @@ def check(directory: Path) -> None:
         if (directory / "added_tokens.json").exists():
             raise InputError(f"{directory}/added_tokens.json: is not supported without tokenizer.json; load and save the "
                              "tokenizer with a current Transformers, which writes it")
+
+
+def in_f32(directory: Path, output: Path) -> Path:
+    """The directory; of a model in int8 a copy of it in f32, with the values that the int8 stands for."""
+    config = read_config(directory)
+    if not int8_checkpoint.is_one(config):
+        return directory
+    if not (directory / "model.safetensors").exists():
+        raise InputError(f"{directory}: has no model.safetensors, where `apus quantize` writes the weights")
+    try:
+        state = int8_checkpoint.dequantize(load_file(directory / "model.safetensors"))
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{directory / 'model.safetensors'}: cannot be read: {error}. Quantize the model anew") from None
+    output.mkdir(parents=True, exist_ok=True)
+    for name in tokenizer_files(directory):
+        shutil.copyfile(directory / name, output / name)
+    save_file(state, output / "model.safetensors", {"format": "pt"})
+    del config["quantization_config"]
+    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return output
 
 
 def check_tokenizer(path: Path) -> None:

@@ -20,6 +20,7 @@ LOCK = "run.lock"
 DIGESTS = {"data_sha256": "other data", "base_sha256": "another base", "unlabelled_sha256": "other texts without labels",
            "soft_labels_sha256": "other soft labels", "teachers_sha256": "other teachers"}
 BASE = "base"  # a base that was extended
+PLAIN = "f32"  # one that was in int8
 
 
 class Work:
@@ -70,7 +71,8 @@ class Work:
 
     def remove(self) -> None:
         """Deletes what was written here, and the folder if nothing else is in it."""
-        shutil.rmtree(self.folder / BASE, ignore_errors=True)
+        for name in (BASE, PLAIN):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         for path in [*self.folder.glob("*.pt"), *self.folder.glob("*.partial"), self.folder / RUN, self.folder / LOCK]:
             path.unlink(missing_ok=True)
         self.lock.close()
