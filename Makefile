@@ -1,6 +1,6 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-clusters test-workflows \
-	test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
+.PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
+	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train clean help
 
 APT_PACKAGES := curl
@@ -78,6 +78,10 @@ test-serving: build $(SERVING_VENV)/.installed ## a real server: its protocols, 
 test-lifecycle: build $(VENV)/.lifecycle ## a model's life: a Hub, int8, gates, fastText, training, beside Python's libraries
 	@$(call install,openssl tinyproxy-bin)
 	$(VENV)/bin/python -m pytest -q Tests/Lifecycle
+
+test-loop: build $(VENV)/.lifecycle ## the loop: a stream shifts, a model is retrained, tried beside the old one, promoted
+	@$(call install,prometheus prometheus-alertmanager jq curl)
+	$(VENV)/bin/python -m pytest -q Tests/Loop
 
 test-clusters: build $(CLUSTERS_VENV)/.installed ## Kubernetes manifests; Spark beside one process (APUS_TEST_SPARK=1: at length)
 	@$(call install,default-jre-headless)
