@@ -10,6 +10,8 @@ package final class ServerMetrics: Sendable {
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
     private let unwritten: Counter
+    private let recordsWritten: Counter
+    private let recordsDropped: Counter
     private let loadFailures: CachedMetrics<String, Counter>
     private let endedConnections: CachedMetrics<ConnectionRoom.End, Counter>
     private let inProgress: Meter
@@ -43,6 +45,8 @@ package final class ServerMetrics: Sendable {
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
         unwritten = Counter(label: "apus_state_write_failures_total", factory: registry)
+        recordsWritten = Counter(label: "apus_records_total", dimensions: [("result", "written")], factory: registry)
+        recordsDropped = Counter(label: "apus_records_total", dimensions: [("result", "dropped")], factory: registry)
         loadFailures = CachedMetrics { reason in
             Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
         }
@@ -96,6 +100,11 @@ package final class ServerMetrics: Sendable {
 
     /// What outlives a restart could not be written.
     func stateNotWritten() { unwritten.increment() }
+
+    func records(written: Int = 0, dropped: Int) {
+        recordsWritten.increment(by: Int64(written))
+        recordsDropped.increment(by: Int64(dropped))
+    }
 
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
     func text(_ models: [ServedModel], connections open: Int, feedback: Feedback?) -> String {
@@ -165,6 +174,7 @@ extension ServerMetrics {
         "apus_live_macro_recall": .init(help: "Mean recall of the judged answers over the labels."),
         "apus_live_confidence": .init(help: "Mean probability that the model gave the labels of the judged answers."),
         "apus_state_write_failures_total": .init(help: "Times that answers and feedback could not be written to --state."),
+        "apus_records_total": .init(help: "Texts and feedback for --record: written, or dropped as they could not be."),
         "apus_model_load_failures_total": .init(help: "Models that were not loaded, while others were served."),
         "apus_model_info": .init(help: "A model that is served; always 1."),
         "apus_gate_accuracy": .init(help: "Accuracy in the model's stored evaluation report."),

@@ -29,6 +29,7 @@ struct TextPrediction: Sendable {
     let models: ModelRegistry
     let limits: ServerLimits
     let state: ServerState
+    let records: TrainingRecords?
     private let workers = DispatchQueue(label: "apus.tokenizing", qos: .userInitiated, attributes: .concurrent)
 
     /// Reads the body with `parse` and predicts its texts, by the model in the path, the one that the body names, or the default.
@@ -86,7 +87,10 @@ struct TextPrediction: Sendable {
             return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
         model.drift?.record(predictions)
-        model.memory?.record(predictions, of: context.facts.values.withLock { $0.identifier })
+        let identifier = context.facts.values.withLock { $0.identifier }
+        model.memory?.record(predictions, of: identifier)
+        records?.record(
+            prepared.body.texts, pairs: prepared.body.pairs, predictions, of: identifier, model: model.identity)
         return (prepared.body, model, predictions)
     }
 

@@ -28,9 +28,10 @@ public struct SelfTest: Sendable {
     /// Throws `InputError` where the model directory's `reference_texts.jsonl` is damaged.
     public init(classifier: Classifier, options: ServerOptions = ServerOptions()) throws(InputError) {
         self.classifier = classifier
-        // The state directory is the real server's, which opens it after this one.
+        // The state directory is the real server's, which opens it after this one; so are the records.
         var options = options
         options.feedback.directory = nil
+        options.records = nil
         self.options = options
         let path = classifier.directory.file(Self.referenceFileName)
         guard FileManager.default.fileExists(atPath: path) else {
