@@ -29,7 +29,8 @@ struct ExportRecords: ParsableCommand {
 
     func validate() throws {
         if labelled, minConfidence != nil {
-            throw ValidationError("--min-confidence is for labels of the model, which --labelled leaves out; give one of them.")
+            throw ValidationError(
+                "--min-confidence is for labels of the model, which --labelled leaves out; give one of them.")
         }
         if let minConfidence, !(0...1 ~= minConfidence) {
             throw ValidationError("--min-confidence must be from 0 to 1, not \(minConfidence).")

@@ -2,7 +2,7 @@ import Engine
 import Foundation
 
 /// Makes a data set of a record directory, a JSON object a line: each text once, with the label that feedback gave it, else
-/// the model's own. Texts stay in the files; of each, some hundred bytes are held.
+/// the model's own. Texts stay in the files; of each, about 150 bytes are held.
 package struct RecordExport {
     /// Records before it are left out; nil for none.
     package var since: Date?
@@ -71,7 +71,8 @@ package struct RecordExport {
         /// The hash of the text, and of its pair.
         let text: AnswerRing.Key
         let place: Place
-        let isRecent: Bool
+        /// Late enough, and not blank.
+        let isUsable: Bool
         let isSure: Bool
         /// The number of the label that feedback gave it last.
         var label: Int32?
@@ -109,10 +110,12 @@ package struct RecordExport {
         try FileReplacement.write(to: output, mode: 0o600) { (append) throws(InputError) in
             var buffer: [UInt8] = []
             var next = chosen[...]
-            try forEachLine(progress: { progress(size + $0, 2 * size) }) { (place, line) throws(InputError) in
+            try forEachLine(progress: { progress(size + $0, 2 * size) }) { (place, bytes) throws(InputError) in
                 // A file may have come to its end of time since.
                 while let first = next.first, entries[first].place < place { next.removeFirst() }
-                guard let first = next.first, entries[first].place == place, case .answer(let answer)? = line else { return }
+                guard let first = next.first, entries[first].place == place,
+                    case .answer(let answer)? = RecordLine(bytes)
+                else { return }
                 let label = entries[first].label.map { labels[Int($0)] }
                 buffer += Self.example(answer, label: label)
                 summary.written += 1
@@ -123,10 +126,10 @@ package struct RecordExport {
             }
             try append(buffer)
         }
-        let (written, fromFeedback) = (summary.written, summary.fromFeedback)
         let omissions = summary.omissions(self)
-        return "\(written) texts written to \(output): \(fromFeedback) with feedback's label, \(written - fromFeedback) with the "
-            + "model's" + (omissions.isEmpty ? "" : "; left out: \(omissions)")
+        return "\(output): \(summary.written) of \(entries.count) texts, \(summary.fromFeedback) with feedback's label and "
+            + "\(summary.written - summary.fromFeedback) with the model's"
+            + (omissions.isEmpty ? "" : "; left out: \(omissions)")
     }
 
     /// Reads everything once.
@@ -138,9 +141,9 @@ package struct RecordExport {
         /// The last text of an id: feedback is to that one, as when it was given.
         var answered: [Answered: Int] = [:]
         var numbers: [String: Int32] = [:]
-        try forEachLine(progress: progress) { place, line in
-            switch line {
-            case nil:
+        try forEachLine(progress: progress) { place, bytes in
+            switch RecordLine(bytes) {
+            case nil:  // as a crash leaves one, or somebody
                 summary.damaged += 1
                 summary.firstDamaged = summary.firstDamaged ?? "\(files[Int(place.file)]), line \(place.line)"
             case .answer(let answer)?:
@@ -148,7 +151,7 @@ package struct RecordExport {
                 entries.append(
                     Entry(
                         text: .init(of: answer.pair.map { "\(answer.text)\0\($0)" } ?? answer.text), place: place,
-                        isRecent: answer.time >= since && !Self.isBlank(answer.text),
+                        isUsable: answer.time >= since && !Self.isBlank(answer.text),
                         isSure: !isLabelledOnly && answer.best.confidence >= minimumConfidence))
                 if answer.time < since { summary.old += 1 } else if Self.isBlank(answer.text) { summary.blank += 1 }
             case .feedback(let id, let index, let label, _)?:
@@ -170,7 +173,7 @@ package struct RecordExport {
     /// Of each text one entry: one with feedback's label if there is any, the latest. In order.
     private func choose(_ entries: [Entry], _ summary: inout Summary) -> [Int] {
         var best: [AnswerRing.Key: Int] = [:]
-        for (index, entry) in entries.enumerated() where entry.isRecent {
+        for (index, entry) in entries.enumerated() where entry.isUsable {
             guard entry.label != nil || entry.isSure else {
                 summary.unsure += 1
                 continue
@@ -206,9 +209,9 @@ package struct RecordExport {
         return JSONValue.object(members).serialized() + [0x0A]
     }
 
-    /// Every line in order; nil for one that is none, as a crash or somebody leaves them.
+    /// Every line that is not empty, in order.
     private func forEachLine(
-        progress: (Int) -> Void, _ body: (Place, RecordLine?) throws(InputError) -> Void
+        progress: (Int) -> Void, _ body: (Place, [UInt8]) throws(InputError) -> Void
     ) throws(InputError) {
         var before = 0
         for (file, path) in files.enumerated() where FileManager.default.fileExists(atPath: path) {
@@ -216,7 +219,7 @@ package struct RecordExport {
             var line: Int32 = 0
             while let bytes = try source.nextLine(limit: Self.maximumLine) {
                 line += 1
-                if !bytes.isEmpty { try body(Place(file: Int32(file), line: line), RecordLine(bytes)) }
+                if !bytes.isEmpty { try body(Place(file: Int32(file), line: line), bytes) }
                 progress(before + source.bytesRead)
             }
             before += source.bytesRead
