@@ -148,12 +148,15 @@ package struct RecordExport {
                 summary.firstDamaged = summary.firstDamaged ?? "\(files[Int(place.file)]), line \(place.line)"
             case .answer(let answer)?:
                 answered[Answered(id: .init(of: answer.id), index: answer.index ?? 0)] = entries.count
+                let isOld = answer.time < since
+                let isBlank = !isOld && Self.isBlank(answer.text)
                 entries.append(
                     Entry(
                         text: .init(of: answer.pair.map { "\(answer.text)\0\($0)" } ?? answer.text), place: place,
-                        isUsable: answer.time >= since && !Self.isBlank(answer.text),
+                        isUsable: !isOld && !isBlank,
                         isSure: !isLabelledOnly && answer.best.confidence >= minimumConfidence))
-                if answer.time < since { summary.old += 1 } else if Self.isBlank(answer.text) { summary.blank += 1 }
+                if isOld { summary.old += 1 }
+                if isBlank { summary.blank += 1 }
             case .feedback(let id, let index, let label, _)?:
                 guard let entry = answered[Answered(id: .init(of: id), index: index)] else {
                     summary.unmatched += 1
