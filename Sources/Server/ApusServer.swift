@@ -23,6 +23,7 @@ public struct ApusServer: Sendable {
     private let administration: RouteTable
     private let metrics: ServerMetrics
     private let feedback: Feedback?
+    private let records: TrainingRecords?
 
     /// Of one model, which stays.
     public init(
@@ -51,8 +52,12 @@ public struct ApusServer: Sendable {
         self.options = options
         self.logger = logger
         let metrics = ServerMetrics()
+        let records = try options.records.map { (records) throws(InputError) in
+            try TrainingRecords(records, metrics: metrics, logger: logger)
+        }
         let feedback =
-            options.feedback.answers > 0 ? try Feedback(options.feedback, metrics: metrics, logger: logger) : nil
+            options.feedback.answers > 0
+            ? try Feedback(options.feedback, metrics: metrics, records: records, logger: logger) : nil
         let served = try loaded.map { (model) throws(InputError) in
             try ServedModel(
                 model.classifier, name: model.source.name, options: options, metrics: metrics, feedback: feedback,
@@ -71,8 +76,9 @@ public struct ApusServer: Sendable {
                 models, $0, loaded.map(\.source), options: options, metrics: metrics, feedback: feedback,
                 rollout: rollout, logger: logger)
         }
-        let prediction = TextPrediction(models: models, limits: limits, state: state)
-        let status = StatusRoutes(models, limits, state: state, metrics: metrics, feedback: feedback)
+        let prediction = TextPrediction(models: models, limits: limits, state: state, records: records)
+        let status = StatusRoutes(
+            models, limits, state: state, metrics: metrics, feedback: feedback, records: records)
         let inference = InferenceProtocolRoutes(prediction: prediction, models: models, state: state)
         let pages = try Pages(models, limits: limits)
         let predict = PredictRoutes(prediction: prediction).predict
@@ -124,6 +130,7 @@ public struct ApusServer: Sendable {
         for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
         self.metrics = metrics
         self.feedback = feedback
+        self.records = records
         self.models = models
         self.repository = repository
     }
@@ -161,6 +168,7 @@ public struct ApusServer: Sendable {
         configuration.maximumGracefulShutdownDuration = options.limits.gracePeriod + .seconds(1)
         try await ServiceGroup(configuration: configuration).run()
         feedback?.flush()
+        records?.flush()
         logger.info("stopped")
     }
 

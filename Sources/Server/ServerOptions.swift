@@ -59,6 +59,22 @@ public struct FeedbackOptions: Sendable {
     public init() {}
 }
 
+/// Which texts are kept for the next training, and for how long.
+public struct RecordOptions: Sendable {
+    public var directory: String
+    /// Of the requests, over 0, up to 1.
+    public var share: Double
+    /// A file that is larger is followed by another one.
+    public var fileBytes = 64 << 20
+    /// A text is deleted before it is older.
+    public var timeToLive = Duration.seconds(30 * 86_400)
+
+    public init(directory: String, share: Double = 1) {
+        self.directory = directory
+        self.share = share
+    }
+}
+
 /// Paths of a platform's own choosing, beside those that the server has.
 public struct ServerPaths: Sendable {
     /// Answers as `GET /health`.
@@ -74,6 +90,8 @@ public struct ServerOptions: Sendable {
     public var access = ServerAccess()
     public var drift = DriftWindow()
     public var feedback = FeedbackOptions()
+    /// nil where no text is kept.
+    public var records: RecordOptions?
     public var paths = ServerPaths()
     /// Where texts are kept that a shadow calls something else than the model that answered; nil for nowhere.
     public var shadowLog: String?

@@ -10,7 +10,7 @@ struct Apus: AsyncParsableCommand {
         version: apusVersion,
         subcommands: [
             Predict.self, Tokenize.self, Serve.self, SelfTestCommand.self, Evaluate.self, Compare.self, CompareRow.self,
-            Calibrate.self, Quantize.self, PullCommand.self, Bench.self,
+            Calibrate.self, Quantize.self, PullCommand.self, ExportRecords.self, Bench.self,
         ])
 
     /// Exit codes: 0 fine, 1 a gate failed, 2 an input was bad, 64 usage, 70 a failure that is not the user's.

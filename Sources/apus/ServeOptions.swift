@@ -71,6 +71,20 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "A file that keeps the texts which a shadow calls something else than the model that answered.")
     var shadowLog: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A directory in which texts are kept for the next training, with their scores and the feedback to them; those \
+            of a share of the requests with =0.1 or =10% behind it (default: none).
+            """, valueName: "directory[=share]"))
+    var record: String?
+
+    @Option(help: "The size of a file of texts, in bytes; another one follows (default: 67108864).")
+    var recordFileBytes: Int?
+
+    @Option(help: "Seconds that a text is kept at most (default: 2592000, 30 days).")
+    var recordTtl: Double?
+
     @Option(help: "Log lines for people or for machines: text or json (default: text).")
     var logFormat: LineLogHandler.Format?
 
@@ -109,6 +123,7 @@ struct ServeOptions: ParsableArguments {
             throw InputError("--state", "holds nothing with --feedback-answers 0; leave one of them out")
         }
         options.shadowLog = try settings.text(shadowLog, "--shadow-log")
+        options.records = try records(settings)
         try settings.requireNonempty("--api-key")
         options.access.apiKey = try settings.text(apiKey, "--api-key")
         // A line end at the key's end, as files have one, would make a key that no client can send.
@@ -126,6 +141,24 @@ struct ServeOptions: ParsableArguments {
         if options.access.protectsEverything, options.access.apiKey == nil {
             throw InputError("--api-key-everywhere", "protects nothing without --api-key")
         }
+        return options
+    }
+
+    private func records(_ settings: Settings) throws(InputError) -> RecordOptions? {
+        guard let text = try settings.text(record, "--record") else { return nil }
+        var options = RecordOptions(directory: text)
+        if let sign = text.lastIndex(of: "="), !FileManager.default.fileExists(atPath: text) {
+            let share = RequestShare.parse(String(text[text.index(after: sign)...]))
+            guard let share, share > 0, sign > text.startIndex else {
+                throw InputError(
+                    "--record",
+                    "\"\(text)\" ends in no share of the requests; give DIRECTORY=0.1 or DIRECTORY=10%, from over 0 to 1, "
+                        + "or a directory that exists")
+            }
+            options = RecordOptions(directory: String(text[..<sign]), share: share)
+        }
+        try settings.set(&options.fileBytes, recordFileBytes, "--record-file-bytes", 1 << 10...1 << 40)
+        try settings.set(&options.timeToLive, recordTtl, "--record-ttl")
         return options
     }
 

@@ -113,4 +113,18 @@ import Testing
         #expect(
             message { try FileReplacement.write([1], to: directory.path + "/none/x") }.contains("No such file or directory"))
     }
+
+    @Test func `what fails halfway leaves the file as it was, and nothing beside it`() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("old", to: "file")
+        let failed = message {
+            try FileReplacement.write(to: directory.path + "/file") { (append) throws(InputError) in
+                try append(Array("new".utf8))
+                throw InputError("input", "is damaged")
+            }
+        }
+        #expect(failed == "input: is damaged")
+        #expect(try directory.read("file") == Array("old".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["file"])
+    }
 }

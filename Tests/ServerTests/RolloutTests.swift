@@ -89,21 +89,21 @@ import Testing
     @Test(arguments: [0.0, 0.01, 0.05, 0.3, 0.999, 1])
     func `a share takes that part of the keys, the same ones each time, and all that a smaller share takes`(share: Double) {
         let keys = (0..<20_000).map { "user-\($0)" }
-        let taken = keys.filter { ModelRole.takes($0, share, for: "canary") }
+        let taken = keys.filter { RequestShare.takes($0, share, for: "canary") }
         let deviation = (share * (1 - share) * Double(keys.count)).squareRoot()
         #expect(abs(Double(taken.count) - share * Double(keys.count)) <= 4 * deviation)
-        #expect(taken.allSatisfy { ModelRole.takes($0, min(1, share * 1.5), for: "canary") })
+        #expect(taken.allSatisfy { RequestShare.takes($0, min(1, share * 1.5), for: "canary") })
         // Another purpose takes others.
-        let both = taken.count { ModelRole.takes($0, share, for: "shadow") }
+        let both = taken.count { RequestShare.takes($0, share, for: "shadow") }
         #expect(abs(Double(both) - share * Double(taken.count)) <= 4 * deviation + 1)
     }
 
     @Test func `shares are read as people write them`() {
         for (text, share) in [("5%", 0.05), ("0.05", 0.05), ("100%", 1), ("1", 1), ("0", 0), ("0%", 0), ("12.5%", 0.125)] {
-            #expect(ModelRole.share(text) == share, "\(text)")
+            #expect(RequestShare.parse(text) == share, "\(text)")
         }
         for text in ["", "%", "5", "101%", "-1%", "nan", "NaN%", "inf", "5 %", "5%%", "five"] {
-            #expect(ModelRole.share(text) == nil, "\(text)")
+            #expect(RequestShare.parse(text) == nil, "\(text)")
         }
     }
 }

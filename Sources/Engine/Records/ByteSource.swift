@@ -1,7 +1,7 @@
 import Foundation
 
 /// A file or standard input (`-`), read in blocks.
-struct ByteSource: ~Copyable {
+package struct ByteSource: ~Copyable {
     /// The file's name, or `standard input`.
     let name: String
     private let descriptor: Int32
@@ -9,10 +9,10 @@ struct ByteSource: ~Copyable {
     private var position = 0
     private var isAtEnd = false
     /// How much was read of a regular file's `size`.
-    private(set) var bytesRead = 0
+    package private(set) var bytesRead = 0
     let size: Int?
 
-    init(path: String) throws(InputError) {
+    package init(path: String) throws(InputError) {
         if path == "-" {
             name = "standard input"
             descriptor = STDIN_FILENO
@@ -52,13 +52,23 @@ struct ByteSource: ~Copyable {
 
     /// Up to the next \n, which is left out, as is an \r before it; nil at the end.
     mutating func nextLine(limit: Int, line: Int) throws(InputError) -> [UInt8]? {
+        let name = name
+        return try nextLine(limit: limit) { () throws(InputError) in
+            throw InputError(name, "line \(line) is longer than \(limit) bytes")
+        }
+    }
+
+    /// The same, cut off somewhere behind `limit` where the line is longer.
+    package mutating func nextLine(
+        limit: Int, ifLonger: () throws(InputError) -> Void = {}
+    ) throws(InputError) -> [UInt8]? {
         var content: [UInt8] = []
         while true {
             if position == buffer.count { try fill() }
             if position == buffer.count { return content.isEmpty ? nil : content }
             let end = buffer[position...].firstIndex(of: 0x0A)
-            content += buffer[position..<(end ?? buffer.count)]
-            guard content.count <= limit else { throw InputError(name, "line \(line) is longer than \(limit) bytes") }
+            if content.count <= limit { content += buffer[position..<(end ?? buffer.count)] }
+            if content.count > limit { try ifLonger() }
             position = end.map { $0 + 1 } ?? buffer.count
             if end != nil {
                 if content.last == 0x0D { content.removeLast() }

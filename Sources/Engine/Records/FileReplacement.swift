@@ -8,12 +8,23 @@ public enum FileReplacement {
 
     /// The same for bytes in several parts.
     static func write(_ parts: [[UInt8]], to given: String) throws(InputError) {
-        if let stream = stream(given) {
-            guard parts.allSatisfy({ writeAll($0, to: stream) }) else {
-                throw InputError(given, "cannot be written: \(String(cString: strerror(errno)))")
-            }
-            return
+        try write(to: given) { (append) throws(InputError) in
+            for part in parts { try append(part) }
         }
+    }
+
+    /// The same for what comes piece by piece: `body` is given what appends one. Where it throws, the file is as before.
+    package static func write(
+        to given: String, mode: mode_t = 0o644,
+        _ body: (_ append: ([UInt8]) throws(InputError) -> Void) throws(InputError) -> Void
+    ) throws(InputError) {
+        func failure() -> InputError { InputError(given, "cannot be written: \(String(cString: strerror(errno)))") }
+        func fill(_ descriptor: Int32) throws(InputError) {
+            try body { (bytes) throws(InputError) in
+                guard writeAll(bytes, to: descriptor) else { throw failure() }
+            }
+        }
+        if let stream = stream(given) { return try fill(stream) }
         let path = URL(fileURLWithPath: given).resolvingSymlinksInPath().path
         // A blob's name is the hash of what it holds; whoever reads it next believes that.
         guard path.firstMatch(of: /\/models--[^\/]+\/blobs\/[0-9a-f]+$/) == nil else {
@@ -24,29 +35,26 @@ public enum FileReplacement {
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-            defer { if descriptor >= 0 { close(descriptor) } }
-            guard descriptor >= 0, parts.allSatisfy({ writeAll($0, to: descriptor) }) else {
-                throw InputError(given, "cannot be written: \(String(cString: strerror(errno)))")
-            }
-            return
+            guard descriptor >= 0 else { throw failure() }
+            defer { close(descriptor) }
+            return try fill(descriptor)
         }
         let temporary = "\(path).\(getpid()).partial"
-        func fail() -> InputError {
-            let reason = String(cString: strerror(errno))
-            unlink(temporary)
-            return InputError(given, "cannot be written: \(reason)")
-        }
         // Never through a link that somebody left under this name; what an earlier process of that number left goes.
         unlink(temporary)
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw fail() }
-        guard parts.allSatisfy({ writeAll($0, to: descriptor) }) else {
-            let error = fail()
-            close(descriptor)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw failure() }
+        do throws(InputError) {
+            do throws(InputError) { try fill(descriptor) } catch {
+                close(descriptor)
+                throw error
+            }
+            let isSynced = fsync(descriptor) == 0
+            guard close(descriptor) == 0, isSynced, rename(temporary, path) == 0 else { throw failure() }
+        } catch {
+            unlink(temporary)
             throw error
         }
-        let isSynced = fsync(descriptor) == 0
-        guard close(descriptor) == 0, isSynced, rename(temporary, path) == 0 else { throw fail() }
     }
 
     /// Writes behind what a file holds already, an empty line between.

@@ -171,7 +171,11 @@ static void sha256(compress *compress, const void *bytes, size_t count, uint8_t 
 }
 
 void apus_sha256(const void *bytes, size_t count, uint8_t result[32]) {
-    sha256(has_sha256() ? compress_sha256_cpu : compress_sha256_scalar, bytes, count, result);
+    // Asked once: CPUID leaves a virtual machine, which takes longer than a short text's digest.
+    static _Atomic(compress *) chosen;
+    compress *compress = chosen;
+    if (!compress) chosen = compress = has_sha256() ? compress_sha256_cpu : compress_sha256_scalar;
+    sha256(compress, bytes, count, result);
 }
 
 void apus_sha256_scalar(const void *bytes, size_t count, uint8_t result[32]) {

@@ -1,15 +1,21 @@
+import Engine
+
 /// The last answers, by request, so that somebody can say hours later which label was right. Never a text.
 ///
 /// A slot a text: the texts of a request lie behind each other. When all slots are taken, the oldest answers make room.
 package struct AnswerRing {
     /// The first half of the SHA-256 of a request's id.
-    package struct Key: Equatable {
+    package struct Key: Hashable {
         let high: UInt64
         let low: UInt64
 
         package init(high: UInt64, low: UInt64) {
             self.high = high
             self.low = low
+        }
+
+        init(of identifier: String) {
+            (high, low) = Array(identifier.utf8).withUnsafeBytes { $0.startOfSHA256() }
         }
     }
 

@@ -21,6 +21,7 @@ package final class Feedback: Sendable {
 
     private let options: FeedbackOptions
     private let metrics: ServerMetrics
+    private let records: TrainingRecords?
     private let logger: Logger
     private let now: @Sendable () -> UInt32
     private let state: Mutex<State>
@@ -30,11 +31,12 @@ package final class Feedback: Sendable {
     ///
     /// - Parameter now: seconds since 1970.
     package init(
-        _ options: FeedbackOptions, metrics: ServerMetrics, logger: Logger,
+        _ options: FeedbackOptions, metrics: ServerMetrics, records: TrainingRecords? = nil, logger: Logger,
         now: @escaping @Sendable () -> UInt32 = { UInt32(clamping: time(nil)) }
     ) throws(InputError) {
         self.options = options
         self.metrics = metrics
+        self.records = records
         self.logger = logger
         self.now = now
         var state = State(ring: AnswerRing(capacity: options.answers))
@@ -52,10 +54,7 @@ package final class Feedback: Sendable {
         self.log = Mutex(log)
         self.state = Mutex(state)
         guard options.directory != nil else { return }
-        // A thread of its own, since it blocks; it ends with the feedback.
-        Thread.detachNewThread { [weak self] in
-            repeat { sleep(1) } while self?.flush() != nil
-        }
+        Thread.eachSecond(self) { $0.flush() }
     }
 
     /// Writes what is not in the log yet, and syncs: once a second, and at the end.
@@ -120,7 +119,7 @@ package final class Feedback: Sendable {
     }
 
     private func record(_ predictions: [Prediction], of identifier: String, model: UInt16) {
-        let key = Self.key(identifier)
+        let key = AnswerRing.Key(of: identifier)
         let labels = predictions.map {
             AnswerRing.Label(predicted: UInt16($0.bestIndex), confidence: $0.best.value)
         }
@@ -150,7 +149,7 @@ package final class Feedback: Sendable {
     /// Notes judgements, all or, where one names a label that its model has not, none of them.
     func judge(_ judgements: [Judgement]) -> [Outcome] {
         let time = now()
-        let keys = judgements.map { Self.key($0.identifier) }
+        let keys = judgements.map { AnswerRing.Key(of: $0.identifier) }
         return state.withLock { state in
             let found = zip(judgements, keys).map { judgement, key in
                 state.ring.slot(key, index: judgement.index).map { slot in
@@ -168,6 +167,7 @@ package final class Feedback: Sendable {
                 guard state.ring.judge(slot, actual: actual, at: time) else { continue }
                 let predicted = model.labels[Int(state.ring.answers[slot].predicted)]
                 metrics.feedback(model: model.name, predicted: predicted, actual: model.labels[Int(actual)])
+                records?.record(judgements[index])
                 note(
                     .feedback(keys[index], index: UInt32(judgements[index].index), actual: actual, at: time), &state)
             }
@@ -212,11 +212,6 @@ package final class Feedback: Sendable {
             "answers": .integer(kept), "limit": .integer(options.answers),
             "window_seconds": .number(options.window / .seconds(1)), "live": .object(members),
         ]
-    }
-
-    private static func key(_ identifier: String) -> AnswerRing.Key {
-        let (high, low) = Array(identifier.utf8).withUnsafeBytes { $0.startOfSHA256() }
-        return AnswerRing.Key(high: high, low: low)
     }
 }
 

@@ -10,6 +10,8 @@ package final class ServerMetrics: Sendable {
     private let durations: CachedMetrics<HandlerKey, CoreMetrics.Timer>
     private let rejections: CachedMetrics<String, Counter>
     private let unwritten: Counter
+    private let recordsWritten: Counter
+    private let recordsDropped: Counter
     private let loadFailures: CachedMetrics<String, Counter>
     private let rollbacks: CachedMetrics<CanaryObjection.Reason, Counter>
     private let endedConnections: CachedMetrics<ConnectionRoom.End, Counter>
@@ -44,6 +46,8 @@ package final class ServerMetrics: Sendable {
             Counter(label: "apus_rejected_total", dimensions: [("reason", reason)], factory: registry)
         }
         unwritten = Counter(label: "apus_state_write_failures_total", factory: registry)
+        recordsWritten = Counter(label: "apus_records_total", dimensions: [("result", "written")], factory: registry)
+        recordsDropped = Counter(label: "apus_records_total", dimensions: [("result", "dropped")], factory: registry)
         loadFailures = CachedMetrics { reason in
             Counter(label: "apus_model_load_failures_total", dimensions: [("reason", reason)], factory: registry)
         }
@@ -102,6 +106,11 @@ package final class ServerMetrics: Sendable {
 
     /// What outlives a restart could not be written.
     func stateNotWritten() { unwritten.increment() }
+
+    func records(written: Int = 0, dropped: Int) {
+        recordsWritten.increment(by: Int64(written))
+        recordsDropped.increment(by: Int64(dropped))
+    }
 
     /// The whole text for Prometheus, with what is only asked for when somebody looks.
     func text(_ models: ModelRegistry.Models, connections open: Int, feedback: Feedback?) -> String {
@@ -171,6 +180,7 @@ extension ServerMetrics {
         "apus_live_macro_recall": .init(help: "Mean recall of the judged answers over the labels."),
         "apus_live_confidence": .init(help: "Mean probability that the model gave the labels of the judged answers."),
         "apus_state_write_failures_total": .init(help: "Times that answers and feedback could not be written to --state."),
+        "apus_records_total": .init(help: "Texts and feedback for --record: written, or dropped as they could not be."),
         "apus_model_load_failures_total": .init(help: "Models that were not loaded, while others were served."),
         "apus_canary_state": .init(help: "1 for the state that the canary is in, 0 for the others."),
         "apus_canary_share": .init(help: "Share of the requests that name no model which the canary answers."),

@@ -63,7 +63,7 @@ public struct ModelSource: Sendable, Equatable {
     }
 
     private mutating func takeRole(_ member: JSONValue.Member, _ place: String) throws(InputError) {
-        guard let share = member.value.string.map(ModelRole.share) ?? member.value.double, 0...1 ~= share else {
+        guard let share = member.value.string.map(RequestShare.parse) ?? member.value.double, 0...1 ~= share else {
             throw InputError("\(place): \"\(member.name)\"", "must be a share from \"0%\" to \"100%\"")
         }
         guard role == nil else { throw InputError(place, "has both \"share\" and \"shadow\"; give one of them") }

@@ -38,7 +38,7 @@ final class Canary: Sendable {
     var share: Double { state == .running ? given : 0 }
 
     /// Whether it answers whoever has this key.
-    func takes(_ key: String) -> Bool { ModelRole.takes(key, share, for: "canary") }
+    func takes(_ key: String) -> Bool { RequestShare.takes(key, share, for: "canary") }
 
     /// Notes what became of a request that it or the default model got; from time to time it is judged by that.
     ///

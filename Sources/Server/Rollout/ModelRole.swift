@@ -24,23 +24,9 @@ public enum ModelRole: Sendable, Equatable, CustomStringConvertible {
         _ text: String, by option: String, standard: Double? = nil
     ) throws(InputError) -> (name: String, share: Double) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let share = parts.count == 2 ? share(parts[1]) : standard, ModelSource.isName(parts[0]) else {
+        guard let share = parts.count == 2 ? RequestShare.parse(parts[1]) : standard, ModelSource.isName(parts[0]) else {
             throw InputError(option, "\"\(text)\" is no model's name with a share from 0% to 100%: NAME=5%")
         }
         return (parts[0], share)
-    }
-
-    /// `5%` or `0.05`; nil for what is no share.
-    package static func share(_ text: String) -> Double? {
-        let share = text.hasSuffix("%") ? Double(text.dropLast()).map { $0 / 100 } : Double(text)
-        return share.flatMap { 0...1 ~= $0 ? $0 : nil }
-    }
-
-    /// Whether `key` is among the share that `purpose` takes: always or never, and at each larger share as well.
-    package static func takes(_ key: String, _ share: Double, for purpose: String) -> Bool {
-        if share >= 1 { return true }
-        if share <= 0 { return false }
-        let (high, _) = Array("\(purpose) \(key)".utf8).withUnsafeBytes { $0.startOfSHA256() }
-        return Double(high >> 11) < share * 0x1p53
     }
 }

@@ -48,7 +48,7 @@ final class Shadow: Sendable {
 
     /// Takes note of a request's answers.
     func offer(_ samples: [Sample]) {
-        guard let first = samples.first, ModelRole.takes(first.identifier, share, for: "shadow") else { return }
+        guard let first = samples.first, RequestShare.takes(first.identifier, share, for: "shadow") else { return }
         let (left, wakes) = state.withLock { state in
             var left = 0
             for sample in samples {

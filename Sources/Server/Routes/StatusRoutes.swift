@@ -8,16 +8,19 @@ struct StatusRoutes: Sendable {
     let state: ServerState
     let metrics: ServerMetrics
     let feedback: Feedback?
+    let records: TrainingRecords?
     private let started = ContinuousClock.now
 
     init(
-        _ models: ModelRegistry, _ limits: ServerLimits, state: ServerState, metrics: ServerMetrics, feedback: Feedback?
+        _ models: ModelRegistry, _ limits: ServerLimits, state: ServerState, metrics: ServerMetrics, feedback: Feedback?,
+        records: TrainingRecords?
     ) {
         self.models = models
         self.limits = limits
         self.state = state
         self.metrics = metrics
         self.feedback = feedback
+        self.records = records
     }
 
     /// The default model's, then the server's, then each model's.
@@ -39,6 +42,7 @@ struct StatusRoutes: Sendable {
                     .init("feedback", feedback?.json(models.served) ?? nil),
                     .init("canary", models.canary?.json ?? nil),
                     .init("shadow", models.shadow?.json ?? nil),
+                    .init("records", records?.json ?? nil),
                     .init("uptime_seconds", .number((ContinuousClock.now - started) / .seconds(1))),
                     .init("models", .array(models.served.map { .object($0.status) })),
                 ]))

@@ -29,6 +29,7 @@ struct TextPrediction: Sendable {
     let models: ModelRegistry
     let limits: ServerLimits
     let state: ServerState
+    let records: TrainingRecords?
     private let workers = DispatchQueue(label: "apus.tokenizing", qos: .userInitiated, attributes: .concurrent)
 
     /// Reads the body with `parse` and predicts its texts, by the model in the path, the one that the body names, or the default.
@@ -82,6 +83,8 @@ struct TextPrediction: Sendable {
         let identifier = context.facts.values.withLock { $0.identifier }
         model.drift?.record(predictions)
         model.memory?.record(predictions, of: identifier)
+        records?.record(
+            prepared.body.texts, pairs: prepared.body.pairs, predictions, of: identifier, model: model.identity)
         if isShared { Self.note(predictions.map(\.best.label), of: model, models, in: ContinuousClock.now - start) }
         if let shadow = models.shadow, model === models.standard {
             shadow.offer(

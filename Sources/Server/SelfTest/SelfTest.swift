@@ -29,10 +29,10 @@ public struct SelfTest: Sendable {
     public init(classifier: Classifier, options: ServerOptions = ServerOptions()) throws(InputError) {
         // What is remembered would be compared with itself.
         self.classifier = classifier.withoutCache
-        // The state directory is the real server's, which opens it after this one.
+        // The state directory is the real server's, which opens it after this one; so are the records and the log.
         var options = options
         options.feedback.directory = nil
-        options.shadowLog = nil
+        (options.records, options.shadowLog) = (nil, nil)
         self.options = options
         let path = classifier.directory.file(Self.referenceFileName)
         guard FileManager.default.fileExists(atPath: path) else {
