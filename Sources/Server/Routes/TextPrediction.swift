@@ -60,7 +60,9 @@ struct TextPrediction: Sendable {
                 try queue.reserve(encodings.count - reserved)
                 reserved = encodings.count
                 return Prepared(
-                    body: body, model: model, inputs: inputs, encodings: encodings, duration: ContinuousClock.now - start)
+                    body: body, model: model, inputs: inputs, encodings: encodings,
+                    traits: model.drift == nil ? nil : traits(body, inputs, model.classifier),
+                    duration: ContinuousClock.now - start)
             } catch {
                 queue.release(reserved)
                 throw error
@@ -85,7 +87,7 @@ struct TextPrediction: Sendable {
             defer { first += input.encodings.count }
             return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
-        model.drift?.record(predictions)
+        if let traits = prepared.traits { model.drift?.record(predictions, traits) }
         model.memory?.record(predictions, of: context.facts.values.withLock { $0.identifier })
         return (prepared.body, model, predictions)
     }
@@ -106,6 +108,8 @@ struct TextPrediction: Sendable {
         let model: ServedModel
         let inputs: [Classifier.TextInput]
         let encodings: [Encoding]
+        /// For drift.
+        let traits: [TextTraits]?
         let duration: Duration
     }
 
@@ -137,6 +141,15 @@ struct TextPrediction: Sendable {
             throw error.reason
         } catch {
             throw RequestError(.badRequest, "incomplete_body", "the body ended before its length")
+        }
+    }
+
+    private func traits(
+        _ body: some Body, _ inputs: [Classifier.TextInput], _ classifier: Classifier
+    ) -> [TextTraits] {
+        body.texts.indices.map { index in
+            let pair = body.pairs.indices.contains(index) ? body.pairs[index] : nil
+            return classifier.traits(of: body.texts[index], pair: pair, inputs[index])
         }
     }
 
