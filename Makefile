@@ -144,6 +144,8 @@ train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train 
 	.build/release/apus quantize --model .build-train/model --output .build-train/int8
 	cd .build-train/int8 && cp config.json model.safetensors tokenizer.json tokenizer_config.json special_tokens_map.json \
 		../model/training_report.json $(CURDIR)/Sources/Engine/Resources/Model/
+	cd $(DATASET)/.. && $(CURDIR)/.build/release/apus evaluate --model $(CURDIR)/Sources/Engine/Resources/Model \
+		--dataset $(notdir $(DATASET)) --split val --drift-reference
 
 $(VENV)/.installed: tools/requirements.txt
 $(SERVING_VENV)/.installed: Tests/Integration/requirements.txt

@@ -41,11 +41,14 @@ public struct Prediction: Sendable, Equatable {
     public let windows: Int?
 
     package let bestIndex: Int
+    /// Of the vector that the logits were computed from.
+    package let sketch: EmbeddingSketch.Vector
 
     package init(
         scores: [Score], logits: [Float], tokens: Int, isTruncated: Bool, prefersLast: Bool = false, kind: Kind = .oneLabel,
-        threshold: Float = 0.5, windows: Int? = nil, bestIndex: Int? = nil
+        threshold: Float = 0.5, windows: Int? = nil, bestIndex: Int? = nil, sketch: EmbeddingSketch.Vector = .zero
     ) {
+        self.sketch = sketch
         self.windows = windows
         self.kind = kind
         labels = kind == .labels ? scores.filter { $0.value >= threshold }.map(\.label) : nil
@@ -309,11 +312,11 @@ public final class Classifier: Sendable {
     }
 
     private func predictions(
-        _ encodings: [Encoding], _ scores: [ScoreCache.Scores]
+        _ encodings: [Encoding], _ scores: [Scores]
     ) throws(InputError) -> [Prediction] {
         var predictions: [Prediction] = []
         for (encoding, scores) in zip(encodings, scores) {
-            predictions.append(try prediction(encoding, scores.logits, scores.probabilities))
+            predictions.append(try prediction(encoding, scores))
         }
         return predictions
     }
@@ -358,8 +361,9 @@ public final class Classifier: Sendable {
     }
 
     private func prediction(
-        _ encoding: Encoding, _ logits: [Float], _ probabilities: [Float]
+        _ encoding: Encoding, _ computed: Scores
     ) throws(InputError) -> Prediction {
+        let (logits, probabilities, sketch) = computed
         guard logits.allSatisfy(\.isFinite) else {
             throw InputError(directory.name, "the model's logits are \(logits): its weights are damaged. Fetch it again")
         }
@@ -372,6 +376,6 @@ public final class Classifier: Sendable {
         return Prediction(
             scores: zip(labels, scores).map { Prediction.Score(label: $0, value: $1) }, logits: logits,
             tokens: encoding.ids.count, isTruncated: encoding.isTruncated, prefersLast: model.prefersLast, kind: model.kind,
-            threshold: threshold, bestIndex: best)
+            threshold: threshold, bestIndex: best, sketch: sketch)
     }
 }

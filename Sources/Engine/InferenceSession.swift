@@ -34,6 +34,7 @@ package final class InferenceSession: Sendable {
     package let checkpoint: Checkpoint
     /// The most tokens of one pass.
     package let batchTokens: Int
+    let sketch: EmbeddingSketch
     private let team: Team
     private let workers: InferenceWorkers
     /// The memory of the weights and the passes; nothing else keeps it.
@@ -48,6 +49,7 @@ package final class InferenceSession: Sendable {
         self.workers = workers
         self.checkpoint = checkpoint
         batchTokens = Self.batchTokens(config)
+        sketch = EmbeddingSketch(width: config.hidden.value)
         let format: Linear.Format =
             switch (options.precision, options.backend) {
             case (.int8, _): .int8
@@ -104,6 +106,16 @@ package final class InferenceSession: Sendable {
         }
     }
 
+    /// As `logits`, and beside them a sketch of what each text's came from.
+    func outputs(_ texts: [Encoding]) -> [(logits: [Float], sketch: EmbeddingSketch.Vector)] {
+        onInferenceThread {
+            run(texts) { logits in
+                let inputs = pass.headInputs
+                return (0..<logits.rows).map { (Array(logits.row($0)), sketch(inputs.row($0))) }
+            }
+        }
+    }
+
     /// One pass; `body` reads the logits, [texts, labels], in place.
     package func run<Result>(_ texts: [Encoding], _ body: (Matrix) -> Result) -> Result {
         workers.turn.withLock { _ in
@@ -130,6 +142,8 @@ package final class InferenceSession: Sendable {
 private protocol ModelPass: TeamTask {
     /// Of the texts of the last run, in order.
     var logits: Matrix { get }
+    /// What they were computed from, [texts, hidden].
+    var headInputs: Matrix { get }
 
     func fill(_ texts: [Encoding])
 }
@@ -173,6 +187,7 @@ private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
     }
 
     var logits: Matrix { whole.logits }
+    var headInputs: Matrix { model.headInput(whole.scratch) }
 
     func fill(_ texts: [Encoding]) {
         isSplit = !lanes.isEmpty && split.share(texts)
@@ -198,6 +213,7 @@ private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
             lane.forward(model, alone)
             for (row, place) in chosen.enumerated() {
                 logits.setRow(split.order[place], to: lane.logits.row(row))
+                headInputs.setRow(split.order[place], to: model.headInput(lane.scratch).row(row))
             }
         }
     }

@@ -29,10 +29,12 @@ extension Prediction {
             return sums
         }
         let first = windows[0].prediction
+        var sketch = EmbeddingSketch.Vector.zero
+        for (prediction, tokens) in windows { sketch += prediction.sketch * (Float(tokens) / total) }
         let scores = average { $0.scores.map(\.value) }
         self.init(
             scores: zip(first.scores, scores).map { Score(label: $0.label, value: $1) }, logits: average(\.logits),
             tokens: windows.reduce(0) { $0 + $1.prediction.tokens }, isTruncated: false, prefersLast: prefersLast,
-            kind: first.kind, threshold: threshold, windows: windows.count)
+            kind: first.kind, threshold: threshold, windows: windows.count, sketch: sketch)
     }
 }

@@ -16,8 +16,6 @@ final class ScoreCache: Sendable {
         var byteCount: Int { 8 * ids.count }
     }
 
-    typealias Scores = (logits: [Float], probabilities: [Float])
-
     /// A list from the one used last to the one that makes room first.
     fileprivate struct State {
         var slots: [Key: Int] = [:]
@@ -35,8 +33,8 @@ final class ScoreCache: Sendable {
         var newer: Int?
         var older: Int?
 
-        /// About what it takes: its arrays' heads, its place here and in the dictionary.
-        var byteCount: Int { 288 + key.byteCount + 4 * (scores.logits.count + scores.probabilities.count) }
+        /// About what it takes: itself, its arrays' heads, its place in the dictionary.
+        var byteCount: Int { 464 + key.byteCount + 4 * (scores.logits.count + scores.probabilities.count) }
     }
 
     private let capacity: Int
@@ -75,7 +73,7 @@ final class ScoreCache: Sendable {
 }
 
 extension ScoreCache.State {
-    fileprivate mutating func use(_ key: ScoreCache.Key) -> ScoreCache.Scores? {
+    fileprivate mutating func use(_ key: ScoreCache.Key) -> Scores? {
         guard let slot = slots[key] else { return nil }
         hits += 1
         if newest != slot {
@@ -98,7 +96,7 @@ extension ScoreCache.State {
         unlink(slot)
         slots[entries[slot].key] = nil
         bytes -= entries[slot].byteCount
-        entries[slot] = ScoreCache.Entry(key: .init(Encoding(ids: [])), scores: ([], []))
+        entries[slot] = ScoreCache.Entry(key: .init(Encoding(ids: [])), scores: ([], [], .zero))
         free.append(slot)
     }
 

@@ -1,3 +1,6 @@
+/// What a model says of a text.
+package typealias Scores = (logits: [Float], probabilities: [Float], sketch: EmbeddingSketch.Vector)
+
 /// What a classifier runs, of whatever kind: texts into ids, ids into scores.
 package protocol TextModel: Sendable {
     var architecture: String { get }
@@ -32,8 +35,17 @@ package protocol TextModel: Sendable {
     /// The windows that a long text is read in, each with how many tokens of the text it has.
     func windows(_ text: String, index: Int) throws(TextError) -> [(encoding: Encoding, tokens: Int)]
 
-    /// One pass; for each encoding the logits and the probabilities, in the labels' order.
-    func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])]
+    /// One pass; for each encoding the logits and the probabilities, in the labels' order, and a sketch of what they came from.
+    func scores(_ batch: [Encoding]) -> [Scores]
+
+    /// Of the vector that the logits are computed from.
+    var sketch: EmbeddingSketch { get }
+    /// The token that stands for all that the vocabulary lacks; nil where there is none.
+    var unknownID: Int? { get }
+    /// Ids from here on have no name.
+    var namedTokens: Int { get }
+    /// The tokens' names, by id.
+    func tokensByID() -> [Int: String]
 
     /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
     func enqueue(_ body: @escaping @Sendable () -> Void)
@@ -93,17 +105,22 @@ package struct TransformerModel: TextModel {
         try tokenizer.windows(text, index: index).map { ($0, tokenizer.tokensOfText($0)) }
     }
 
-    package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
-        session.logits(batch).map { logits in
+    package func scores(_ batch: [Encoding]) -> [Scores] {
+        session.outputs(batch).map { logits, sketch in
             var scores = logits
             switch scoreFunction {
             case .softmax: options.instructionSet.softmax(&scores)
             case .sigmoid: options.instructionSet.sigmoid(&scores)
             case .identity: break
             }
-            return (logits, scores)
+            return (logits, scores, sketch)
         }
     }
+
+    package var sketch: EmbeddingSketch { session.sketch }
+    package var unknownID: Int? { tokenizer.model.unknownToken }
+    package var namedTokens: Int { .max }
+    package func tokensByID() -> [Int: String] { tokenizer.tokensByID() }
 
     package func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
 }

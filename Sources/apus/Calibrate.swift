@@ -58,7 +58,7 @@ struct Calibrate: AsyncParsableCommand {
             if !stale.isEmpty {
                 StandardError.write(
                     "apus: \(stale.joined(separator: " and ").printable) tell of the model before: renew them with apus evaluate "
-                        + "(--report, --write-profile)\n")
+                        + "(--report, --drift-reference)\n")
             }
         }
         try StandardOutput.write(Array(summary(fit, path).utf8))

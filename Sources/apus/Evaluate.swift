@@ -51,8 +51,10 @@ struct Evaluate: AsyncParsableCommand {
     @Option(help: "Appends a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY.")
     var markdown: String?
 
-    @Flag(help: "Writes reference_profile.json into the model directory: what apus serve compares its predictions with.")
-    var writeProfile = false
+    @Flag(
+        name: [.long, .customLong("write-profile")],
+        help: "Writes reference_profile.json into the model directory: what apus serve compares its predictions with.")
+    var driftReference = false
 
     func validate() throws {
         let shares = [
@@ -118,7 +120,7 @@ struct Evaluate: AsyncParsableCommand {
         bar.clear()
         if let report { try FileReplacement.write(evaluation.report.serialized(pretty: true) + [0x0A], to: report) }
         if let markdown { try FileReplacement.append(Array(evaluation.markdown.utf8), to: markdown) }
-        if writeProfile {
+        if driftReference {
             let path = classifier.directory.file(ReferenceProfile.fileName)
             try FileReplacement.write(evaluation.profile.json.serialized(pretty: true) + [0x0A], to: path)
         }
@@ -132,7 +134,7 @@ struct Evaluate: AsyncParsableCommand {
     /// Whether an option needs a model that takes one label of several.
     private var asksForLabels: Bool {
         [minAccuracy, minMacroRecall, maxAccuracyDrop, minAgreement].contains { $0 != nil } || referenceModel != nil
-            || referencePrecision != nil || !minRecall.isEmpty || sliceField != nil || markdown != nil || writeProfile
+            || referencePrecision != nil || !minRecall.isEmpty || sliceField != nil || markdown != nil || driftReference
     }
 
     private func evaluateScores(_ classifier: Classifier, _ dataset: Dataset) throws {

@@ -303,7 +303,10 @@ extension Pipe {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let data = folder + "/data.csv"
         try "text,label\nI love it,positive\nI hate it,negative\n".write(toFile: data, atomically: true, encoding: .utf8)
+        #expect(try Command("evaluate", "--model", folder, "--dataset", data, "--drift-reference").status == 0)
+        let first = try String(contentsOfFile: folder + "/reference_profile.json", encoding: .utf8)
         #expect(try Command("evaluate", "--model", folder, "--dataset", data, "--write-profile").status == 0)
+        #expect(try String(contentsOfFile: folder + "/reference_profile.json", encoding: .utf8) == first)
         let profile = try json(try String(contentsOfFile: folder + "/reference_profile.json", encoding: .utf8))
         #expect(profile["texts"] == 2 && profile["features"]?["label"] == ["negative": 1, "neutral": 0, "positive": 1])
         try "{}".write(toFile: folder + "/reference_profile.json", atomically: true, encoding: .utf8)

@@ -14,7 +14,7 @@ from binary_and_data import REPOSITORY
 SHIPPED = "apus/minilm-l6-tweet-sentiment"
 # With the shipped model's labels.
 TINY = REPOSITORY / "Tests/EngineTests/Fixtures/models/bert-tiny"
-FEATURES = {"label", "confidence", "tokens"}
+FEATURES = {"label", "confidence", "tokens", "unknown_tokens", "emoji", "script"}
 
 
 def tool(name: str) -> str:
@@ -30,11 +30,15 @@ def tweets(data: Path, split: str = "val") -> list[str]:
 
 
 def token_counts(apus: Path, texts: list[str]) -> list[int]:
+    return [len(tokens) for tokens in tokens_of(apus, texts)]
+
+
+def tokens_of(apus: Path, texts: list[str]) -> list[list[str]]:
     """As the model sees them, cut off and with special tokens."""
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     command = [apus, "tokenize", "--input", "-", "--input-format", "jsonl"]
     output = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
-    return [len(json.loads(line)["ids"]) for line in output.removesuffix("\n").split("\n")]
+    return [json.loads(line)["tokens"] for line in output.removesuffix("\n").split("\n")]
 
 
 def resources(apus: Path) -> Path:

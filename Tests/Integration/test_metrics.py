@@ -36,6 +36,7 @@ METRICS = {
     "apus_truncated": ("counter", {"model"}),
     "apus_drift_psi": ("gauge", {"model", "feature"}),
     "apus_drift_js_distance": ("gauge", {"model", "feature"}),
+    "apus_drift_embedding_distance": ("gauge", {"model", "part"}),
     "apus_drift_samples": ("gauge", {"model"}),
     "apus_model_info": ("gauge", {"model", "id", "revision", "precision", "isa", "model_digest"}),
     "apus_model_load_failures": ("counter", {"reason"}),

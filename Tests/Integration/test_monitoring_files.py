@@ -97,7 +97,8 @@ def test_the_dashboard_shows_every_figure_of_the_server(server):
                   for name in re.findall(r"\b(?:apus|http|process)_\w+(?={)", query.target["expr"])}
     # What drift, a stored evaluation, feedback, a shadow and a canary add is not there in every server.
     there = set(server.metrics().families) | {
-        "apus_drift_psi", "apus_drift_js_distance", "apus_gate_accuracy", "apus_feedback", "apus_live_answers",
+        "apus_drift_psi", "apus_drift_js_distance", "apus_drift_embedding_distance", "apus_gate_accuracy", "apus_feedback",
+        "apus_live_answers",
         "apus_live_accuracy", "apus_live_accuracy_bound", "apus_live_macro_recall", "apus_live_confidence",
         "apus_shadow_texts", "apus_shadow_distance", "apus_shadow_seconds", "apus_shadow_skipped", "apus_canary_share",
         "apus_canary_state"}
@@ -193,6 +194,9 @@ def test_the_bands_of_drift_are_those_of_the_alert():
     [panel] = [panel for panel in dashboard()["panels"] if panel["title"] == "Drift: population stability index"]
     bands = [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
     assert bands == [None, 0.1, 0.2] and alerts()["ApusDrift"]["expr"].endswith(f"> {bands[-1]}")
+    [panel] = [panel for panel in dashboard()["panels"] if panel["title"] == "Drift: embeddings"]
+    bands = [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+    assert alerts()["ApusEmbeddingDrift"]["expr"].endswith(f"> {bands[-1]}")
 
 
 def test_grafana_finds_prometheus_its_interval_and_its_dashboard():

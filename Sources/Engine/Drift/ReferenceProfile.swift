@@ -8,10 +8,17 @@ public struct ReferenceProfile: Sendable, Equatable {
         case confidence
         /// How many tokens the model read.
         case tokens
+        /// Which share of them its vocabulary lacks.
+        case unknownTokens = "unknown_tokens"
+        /// How many emoji the text has.
+        case emoji
+        /// The script of the text's letters.
+        case script
     }
 
     public static let fileName = "reference_profile.json"
-    private static let formatVersion = 1
+    /// The first had label, confidence and tokens alone; such files are read.
+    private static let formatVersion = 2
     /// So that a bin fits into a byte.
     private static let maximumEdges = 200
 
@@ -19,43 +26,63 @@ public struct ReferenceProfile: Sendable, Equatable {
     public let split: String
     public let precision: String
     public let labels: [String]
-    public let confidenceBins: Bins
-    public let tokenBins: Bins
+    /// Of the features that are numbers.
+    public let bins: [Feature: Bins]
+    /// Of the features that the profile has: an older one lacks some, and a tokenizer that knows all lacks unknown tokens.
     public let distributions: [Feature: Distribution]
+    /// nil in older ones.
+    public let tokenCounts: TokenCounts?
+    /// nil in older ones, and where there were too few texts.
+    public let embedding: EmbeddingDistribution?
 
-    /// The profile of predictions; at least one.
-    public init(of predictions: [Prediction], labels: [String], dataset: String, split: String, precision: String) {
-        precondition(!predictions.isEmpty)
+    /// The profile of predictions, each with its text's traits; at least one.
+    ///
+    /// - Parameter dimensions: of the predictions' sketches.
+    package init(
+        of predictions: [Prediction], _ traits: [TextTraits], dimensions: Int, labels: [String], dataset: String,
+        split: String, precision: String
+    ) {
+        precondition(!predictions.isEmpty && predictions.count == traits.count)
         self.labels = labels
         self.dataset = dataset
         self.split = split
         self.precision = precision
-        confidenceBins = .deciles(of: predictions.map { Double($0.best.value) })
-        tokenBins = .deciles(of: predictions.map { Double($0.tokens) })
-        var distributions = Self.empty(labels.count, confidenceBins.count, tokenBins.count)
-        for prediction in predictions {
-            let bins = Self.bins(of: prediction, confidenceBins, tokenBins)
-            for (feature, bin) in zip(Feature.allCases, bins) { distributions[feature]?.counts[bin] += 1 }
+        var bins: [Feature: Bins] = [
+            .confidence: .deciles(of: predictions.map { Double($0.best.value) }),
+            .tokens: .deciles(of: predictions.map { Double($0.tokens) }), .emoji: Bins(edges: [1, 2, 4]),
+        ]
+        if traits[0].unknown != nil { bins[.unknownTokens] = Bins(edges: [0.01, 0.05, 0.1, 0.2]) }
+        self.bins = bins
+        var distributions = bins.mapValues { Distribution(bins: $0.count) }
+        distributions[.label] = Distribution(bins: labels.count)
+        distributions[.script] = Distribution(bins: Script.allCases.count)
+        for (prediction, traits) in zip(predictions, traits) {
+            for (feature, bin) in zip(Feature.allCases, Self.bins(of: prediction, traits, bins)) {
+                distributions[feature]?.counts[bin] += 1
+            }
         }
         self.distributions = distributions
+        tokenCounts = TokenCounts(of: traits.map(\.tokens))
+        embedding = EmbeddingDistribution(of: predictions.map(\.sketch), dimensions: dimensions)
     }
 
-    /// A prediction's bin of every feature, in the order of `Feature.allCases`.
-    public func bins(of prediction: Prediction) -> [Int] { Self.bins(of: prediction, confidenceBins, tokenBins) }
+    /// A prediction's bin of every feature, in the order of `Feature.allCases`; 0 of one that the profile lacks.
+    package func bins(of prediction: Prediction, _ traits: TextTraits) -> [Int] { Self.bins(of: prediction, traits, bins) }
 
-    /// The number of bins of every feature, in the order of `Feature.allCases`.
-    public var binCounts: [Int] { Feature.allCases.map { distributions[$0]?.counts.count ?? 0 } }
+    /// The number of bins of every feature, in the order of `Feature.allCases`; 1 of one that the profile lacks.
+    package var binCounts: [Int] { Feature.allCases.map { distributions[$0]?.counts.count ?? 1 } }
 
-    private static func bins(of prediction: Prediction, _ confidence: Bins, _ tokens: Bins) -> [Int] {
-        [
-            prediction.bestIndex, confidence.index(of: Double(prediction.best.value)),
-            tokens.index(of: Double(prediction.tokens)),
-        ]
-    }
-
-    private static func empty(_ counts: Int...) -> [Feature: Distribution] {
-        let features = zip(Feature.allCases, counts).map { ($0, Distribution(bins: $1)) }
-        return Dictionary(uniqueKeysWithValues: features)
+    private static func bins(of prediction: Prediction, _ traits: TextTraits, _ bins: [Feature: Bins]) -> [Int] {
+        Feature.allCases.map { feature in
+            switch feature {
+            case .label: prediction.bestIndex
+            case .confidence: bins[feature]?.index(of: Double(prediction.best.value)) ?? 0
+            case .tokens: bins[feature]?.index(of: Double(prediction.tokens)) ?? 0
+            case .unknownTokens: bins[feature]?.index(of: traits.unknown ?? 0) ?? 0
+            case .emoji: bins[feature]?.index(of: Double(traits.emoji)) ?? 0
+            case .script: traits.script.rawValue
+            }
+        }
     }
 }
 
@@ -63,20 +90,37 @@ public struct ReferenceProfile: Sendable, Equatable {
 
 extension ReferenceProfile {
     public var json: JSONValue {
-        func histogram(_ feature: Feature, _ bins: Bins) -> JSONValue {
-            [
-                "edges": .array(bins.edges.map(JSONValue.number)),
-                "counts": .array((distributions[feature]?.counts ?? []).map(JSONValue.integer)),
-            ]
+        func counts(_ feature: Feature) -> [JSONValue] { (distributions[feature]?.counts ?? []).map(JSONValue.integer) }
+        let features = Feature.allCases.filter { distributions[$0] != nil }.map { feature in
+            let value: JSONValue
+            switch feature {
+            case .label: value = .object(zip(labels, counts(feature)).map { .init($0, $1) })
+            case .script: value = .object(zip(Script.allCases, counts(feature)).map { .init($0.name, $1) })
+            default:
+                value = [
+                    "edges": .array((bins[feature]?.edges ?? []).map(JSONValue.number)), "counts": .array(counts(feature)),
+                ]
+            }
+            return JSONValue.Member(feature.rawValue, value)
         }
-        let labelCounts = distributions[.label]?.counts ?? []
+        let tokens = tokenCounts?.texts.sorted { ($1.value, $0.key) < ($0.value, $1.key) } ?? []
         return [
             "format_version": .integer(Self.formatVersion), "dataset": .string(dataset), "split": .string(split),
-            "precision": .string(precision), "texts": .integer(labelCounts.reduce(0, +)),
-            "features": [
-                "label": .object(zip(labels, labelCounts).map { .init($0, .integer($1)) }),
-                "confidence": histogram(.confidence, confidenceBins), "tokens": histogram(.tokens, tokenBins),
-            ],
+            "precision": .string(precision),
+            "texts": .integer(distributions[.label]?.total ?? 0),
+            "features": .object(features),
+            "token_counts": tokenCounts.map {
+                [
+                    "ids": .array(tokens.map { .integer($0.key) }), "texts": .array(tokens.map { .integer($0.value) }),
+                    "unlisted": .integer($0.unlisted),
+                ]
+            } ?? nil,
+            "embedding": embedding.map {
+                [
+                    "mean": .array($0.mean.map(JSONValue.number)),
+                    "covariance": .array($0.covariance.map { .array($0.map(JSONValue.number)) }),
+                ]
+            } ?? nil,
         ]
     }
 
@@ -91,7 +135,7 @@ extension ReferenceProfile {
     }
 
     private static let advice =
-        "Write it anew with apus evaluate --write-profile, or delete it to serve without drift figures"
+        "Write it anew with apus evaluate --drift-reference, or delete it to serve without drift figures"
 
     private struct Problem: Error, CustomStringConvertible {
         let description: String
@@ -100,8 +144,8 @@ extension ReferenceProfile {
 
     private init(json: JSONValue, labels: [String]) throws {
         guard let version = json["format_version"]?.integer else { throw Problem("has no whole number \"format_version\"") }
-        guard version == Self.formatVersion else {
-            throw Problem("has format_version \(version); this version of Apus reads \(Self.formatVersion)")
+        guard 1...Self.formatVersion ~= version else {
+            throw Problem("has format_version \(version); this version of Apus reads 1 to \(Self.formatVersion)")
         }
         func text(_ name: String) throws -> String {
             guard let text = json[name]?.string else { throw Problem("has no string \"\(name)\"") }
@@ -111,30 +155,73 @@ extension ReferenceProfile {
         guard let texts = json["texts"]?.integer, 1...1_000_000_000_000 ~= texts else {
             throw Problem("\"texts\" is not a whole number from 1 to 10^12")
         }
-
-        guard let members = features["label"]?.object else { throw Problem("has no object \"features.label\"") }
-        guard members.map(\.name) == labels else {
-            throw Problem(
-                "has the labels \(members.map(\.name).joined(separator: ", ")); "
-                    + "the model has \(labels.joined(separator: ", "))")
-        }
         self.labels = labels
         dataset = try text("dataset")
         split = try text("split")
         precision = try text("precision")
-        let confidence = try Self.histogram(features["confidence"], "features.confidence", texts: texts)
-        let tokens = try Self.histogram(features["tokens"], "features.tokens", texts: texts)
-        confidenceBins = confidence.bins
-        tokenBins = tokens.bins
-        distributions = [
-            .label: try Self.distribution(.array(members.map(\.value)), "features.label", texts: texts),
-            .confidence: confidence.distribution, .tokens: tokens.distribution,
-        ]
+
+        var bins: [Feature: Bins] = [:]
+        var distributions: [Feature: Distribution] = [:]
+        for feature in Feature.allCases {
+            let (value, name) = (features[feature.rawValue], "features.\(feature.rawValue)")
+            if value == nil, ![.label, .confidence, .tokens].contains(feature) { continue }
+            switch feature {
+            case .label:
+                distributions[feature] = try Self.distribution(
+                    value, name, texts: texts, members: labels,
+                    others: { "has the labels \($0); the model has \(labels.joined(separator: ", "))" })
+            case .script:
+                let scripts = Script.allCases.map(\.name)
+                distributions[feature] = try Self.distribution(
+                    value, name, texts: texts, members: scripts,
+                    others: { "\"\(name)\" has \($0); this version of Apus knows \(scripts.joined(separator: ", "))" })
+            default: (bins[feature], distributions[feature]) = try Self.histogram(value, name, texts: texts)
+            }
+        }
+        self.bins = bins
+        self.distributions = distributions
+        tokenCounts = try json["token_counts"].flatMap { try $0 == nil ? nil : Self.tokenCounts($0, texts: texts) }
+        embedding = try json["embedding"].flatMap { try $0 == nil ? nil : Self.embedding($0, texts: texts) }
+    }
+
+    private static func distribution(
+        _ json: JSONValue?, _ name: String, texts: Int, members: [String], others: (String) -> String
+    ) throws -> Distribution {
+        guard let found = json?.object else { throw Problem("has no object \"\(name)\"") }
+        guard found.map(\.name) == members else { throw Problem(others(found.map(\.name).joined(separator: ", "))) }
+        return try distribution(.array(found.map(\.value)), name, texts: texts)
+    }
+
+    private static func tokenCounts(_ json: JSONValue, texts: Int) throws -> TokenCounts {
+        func numbers(_ name: String) throws -> [Int] {
+            guard let values = json[name]?.array, values.count <= TokenCounts.maximumTokens,
+                case let numbers = values.compactMap(\.integer), numbers.count == values.count
+            else { throw Problem("\"token_counts.\(name)\" is not up to \(TokenCounts.maximumTokens) whole numbers") }
+            return numbers
+        }
+        let (ids, counts) = (try numbers("ids"), try numbers("texts"))
+        guard let unlisted = json["unlisted"]?.integer, ids.count == counts.count, Set(ids).count == ids.count,
+            (counts + [unlisted]).allSatisfy({ 1...texts ~= $0 })
+        else {
+            throw Problem("\"token_counts\" are not different ids, each with a count up to \"texts\", which is \(texts)")
+        }
+        return TokenCounts(texts: Dictionary(uniqueKeysWithValues: zip(ids, counts)), unlisted: unlisted, total: texts)
+    }
+
+    private static func embedding(_ json: JSONValue, texts: Int) throws -> EmbeddingDistribution {
+        func numbers(_ json: JSONValue?) -> [Double] { (json?.array ?? []).map { $0.double ?? .nan } }
+        let covariance = (json["covariance"]?.array ?? []).map(numbers)
+        guard let embedding = EmbeddingDistribution(mean: numbers(json["mean"]), covariance: covariance, texts: texts) else {
+            throw Problem(
+                "\"embedding\" is not a mean of 2 to 16 numbers, an even number of them, with a covariance that is symmetric "
+                    + "and positive definite")
+        }
+        return embedding
     }
 
     private static func histogram(
         _ json: JSONValue?, _ name: String, texts: Int
-    ) throws -> (bins: Bins, distribution: Distribution) {
+    ) throws -> (Bins, Distribution) {
         guard let values = json?["edges"]?.array else { throw Problem("has no array \"\(name).edges\"") }
         let edges = values.compactMap(\.double)
         guard edges.count == values.count, zip(edges, edges.dropFirst()).allSatisfy({ $0 < $1 }) else {

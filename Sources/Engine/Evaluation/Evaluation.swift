@@ -56,13 +56,14 @@ public struct Evaluation: Sendable {
         let total = dataset.texts.count * (reference == nil ? 1 : 2)
         let clock = ContinuousClock()
         var predictions: [Prediction] = []
+        var traits: [TextTraits] = []
         var times: [Double] = []
         for (index, text) in dataset.texts.enumerated() {
-            let time = try clock.measure {
-                let input = try classifier.input(text, pair: dataset.pairs[index], index: index)
-                predictions.append(try classifier.predict([input])[0])
-            }
-            times.append(time / .milliseconds(1))
+            let start = clock.now
+            let input = try classifier.input(text, pair: dataset.pairs[index], index: index)
+            predictions.append(try classifier.predict([input])[0])
+            times.append((clock.now - start) / .milliseconds(1))
+            traits.append(classifier.traits(of: text, pair: dataset.pairs[index], input))
             progress(index + 1, total)
         }
         model = classifier.directory.name
@@ -86,7 +87,8 @@ public struct Evaluation: Sendable {
         latency = LatencySummary(milliseconds: times)
         textsPerSecond = Double(times.count) / (times.reduce(0, +) / 1000)
         profile = ReferenceProfile(
-            of: predictions, labels: labels, dataset: dataset.name, split: dataset.split, precision: precision)
+            of: predictions, traits, dimensions: classifier.model.sketch.dimensions, labels: labels, dataset: dataset.name,
+            split: dataset.split, precision: precision)
 
         guard let reference, let order else {
             intervals = Bootstrap(truth: dataset.labels, predicted: predicted, reference: nil, labelCount: labels.count)

@@ -7,6 +7,7 @@ package final class FastTextClassifier: TextModel {
     package var note: String? { nil }
     package let preparation: TextPreparation
     private let thread: InferenceThread
+    package let sketch: EmbeddingSketch
     private let scratch: Mutex<FastTextModel.Scores>
 
     /// - Parameter file: the model's, `.bin` or `.ftz`.
@@ -28,6 +29,7 @@ package final class FastTextClassifier: TextModel {
         // The library takes texts as they are, and so were its models trained.
         preparation = options.preparation ?? .none
         model = try FastTextModel(path: file, instructionSet: self.options.instructionSet)
+        sketch = EmbeddingSketch(width: model.dimension)
         scratch = Mutex(try model.makeScores())
     }
 
@@ -76,13 +78,21 @@ package final class FastTextClassifier: TextModel {
         return model.tokens(String(decoding: preparation.prepare(Array(text.utf8)), as: UTF8.self))
     }
 
-    package func scores(_ batch: [Encoding]) -> [(logits: [Float], probabilities: [Float])] {
+    package func scores(_ batch: [Encoding]) -> [Scores] {
         scratch.withLock { scores in
             batch.map { encoding in
                 model.predict(encoding.ids, into: &scores)
-                return (scores.logits, scores.probabilities)
+                return (scores.logits, scores.probabilities, scores.hidden.withUnsafeBufferPointer { sketch($0) })
             }
         }
+    }
+
+    /// Words that it does not know it reads by their parts.
+    package var unknownID: Int? { nil }
+    /// Words; their parts and groups share rows, and so have no names.
+    package var namedTokens: Int { model.wordCount }
+    package func tokensByID() -> [Int: String] {
+        Dictionary(uniqueKeysWithValues: zip(0..<namedTokens, model.words()))
     }
 
     package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }

@@ -12,7 +12,8 @@ package final class FastTextModel: Sendable {
     /// The memory of one caller's predictions, and the last one's results. To be kept: it learns words' sums.
     package struct Scores {
         fileprivate var sums: RowSums
-        fileprivate var hidden: [Float]
+        /// The mean of the text's rows.
+        package fileprivate(set) var hidden: [Float]
         fileprivate var nodes: [Double]
         /// One a label: the product with its row; of a hierarchical softmax, the logarithm of the product along its path.
         package fileprivate(set) var logits: [Float]
@@ -118,6 +119,15 @@ package final class FastTextModel: Sendable {
                 case .group(let range): words[range].joined(separator: " ")
                 }
             tokens.append((row, token))
+        }
+    }
+
+    package var wordCount: Int { dictionary.words }
+
+    /// The words of its dictionary, which the first rows are of.
+    package func words() -> [String] {
+        dictionary.entries.prefix(dictionary.words).map {
+            String(decoding: file.bytes[$0.offset..<$0.offset + $0.count], as: UTF8.self)
         }
     }
 

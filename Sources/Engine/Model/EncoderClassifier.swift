@@ -13,6 +13,8 @@ extension EncoderClassifier {
     package func forward(_ batch: TokenBatch, scratch: EncoderScratch, into logits: Matrix, _ ops: Ops) {
         head(encoder(batch, scratch: scratch, ops), pooled: scratch.pooled, into: logits, ops)
     }
+
+    package func headInput(_ scratch: EncoderScratch) -> Matrix { scratch.first.values }
 }
 
 extension Encoder.LayerNames {

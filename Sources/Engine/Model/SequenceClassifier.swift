@@ -22,6 +22,9 @@ package protocol SequenceClassifier: Sendable {
 
     /// Writes `logits`, [sequences, labels]. Every thread of the team calls it.
     func forward(_ batch: TokenBatch, scratch: Scratch, into logits: Matrix, _ ops: Ops)
+
+    /// What the head read in the last pass: a vector a sequence, [at least sequences, hidden], in scratch that passes only write.
+    func headInput(_ scratch: Scratch) -> Matrix
 }
 
 extension SequenceClassifier {

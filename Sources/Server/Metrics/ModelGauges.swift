@@ -21,6 +21,7 @@ enum ModelGauges {
                 "apus_canary_state",
                 canary { canary in Canary.State.allCases.map { ([("state", $0.rawValue)], $0 == canary.state ? 1 : 0) } }
             ),
+            ("apus_drift_embedding_distance", { embeddingDrift($0) }),
             ("apus_drift_js_distance", { drift($0, \.jensenShannonDistance) }),
             ("apus_drift_psi", { drift($0, \.stabilityIndex) }),
             ("apus_drift_samples", { $0.drift.map { [([], Double($0.current.samples))] } ?? [] }),
@@ -52,6 +53,11 @@ enum ModelGauges {
         return ReferenceProfile.Feature.allCases.compactMap { feature in
             figures[feature].map { ([("feature", feature.rawValue)], figure($0)) }
         }
+    }
+
+    private static func embeddingDrift(_ model: ServedModel) -> [Value] {
+        guard let shift = model.drift?.current.embedding else { return [] }
+        return [([("part", "mean")], shift.mean), ([("part", "covariance")], shift.covariance)]
     }
 
     private static func facts(_ model: ServedModel) -> [(String, String)] {

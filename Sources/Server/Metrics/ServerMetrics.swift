@@ -172,6 +172,8 @@ extension ServerMetrics {
         "apus_drift_psi": .init(help: "Population stability index of recent predictions against the reference profile."),
         "apus_drift_js_distance": .init(
             help: "Jensen-Shannon distance (base 2) of recent predictions to the reference profile."),
+        "apus_drift_embedding_distance": .init(
+            help: "Distance of recent texts' embeddings to the reference profile's, of their mean and covariance."),
         "apus_drift_samples": .init(help: "Predictions in the drift window."),
         "apus_feedback_total": .init(help: "Answers that somebody judged, by what was said and what was right."),
         "apus_live_answers": .init(help: "Judged answers that live accuracy is computed from."),

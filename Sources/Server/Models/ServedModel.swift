@@ -9,6 +9,8 @@ final class ServedModel: Sendable {
     let queue: InferenceQueue
     let metrics: ModelMetrics
     let drift: DriftMonitor?
+    /// Tokens are told to those who have the key, never to everybody.
+    private let tellsTokens: Bool
     /// Where its answers are remembered; nil where they are not.
     let memory: Feedback.Memory?
     let gate: StoredEvaluation?
@@ -36,6 +38,7 @@ final class ServedModel: Sendable {
         gate = try Self.gate(of: classifier, logger)
         drift = try ReferenceProfile(directory: classifier.directory, labels: classifier.labels)
             .map { DriftMonitor($0, window: options.drift) }
+        tellsTokens = options.access.apiKey != nil
         self.metrics = ModelMetrics(names.name, labels: classifier.labels, in: metrics.registry)
         queue = InferenceQueue(
             classifier, .init(texts: options.limits.queuedTexts, batchTokens: batchTokens), metrics: self.metrics)
@@ -95,11 +98,11 @@ final class ServedModel: Sendable {
     var status: [JSONValue.Member] {
         facts + [
             .init("queue", ["texts": .integer(queue.depth), "limit": .integer(queue.limits.texts)]),
-            .init("drift", drift.map(Self.json) ?? nil),
+            .init("drift", drift.map(json) ?? nil),
         ]
     }
 
-    private static func json(_ drift: DriftMonitor) -> JSONValue {
+    private func json(_ drift: DriftMonitor) -> JSONValue {
         let report = drift.current
         let features = ReferenceProfile.Feature.allCases.compactMap { feature in
             report.figures[feature].map { figures in
@@ -111,6 +114,25 @@ final class ServedModel: Sendable {
         return [
             "samples": .integer(report.samples), "minimum_samples": .integer(drift.window.minimumSamples),
             "features": features.isEmpty ? nil : .object(features),
+            "embedding": report.embedding.map {
+                [
+                    "mean": .number($0.mean), "mean_p_value": .number($0.meanPValue),
+                    "covariance": .number($0.covariance),
+                ]
+            } ?? nil,
+            "tokens": tellsTokens ? drift.risenTokens().map(json) ?? nil : nil,
         ]
+    }
+
+    private func json(_ risen: [DriftMonitor.RisenToken]) -> JSONValue {
+        let names = risen.isEmpty ? [:] : classifier.model.tokensByID()
+        return .array(
+            risen.map {
+                [
+                    "token": .string(names[$0.id] ?? String($0.id)), "g2": .number($0.logLikelihoodRatio),
+                    "share": .number($0.share), "reference_share": .number($0.referenceShare),
+                    "requests": .integer($0.requests),
+                ]
+            })
     }
 }

@@ -81,7 +81,7 @@ struct TextPrediction: Sendable {
             return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
         }
         let identifier = context.facts.values.withLock { $0.identifier }
-        model.drift?.record(predictions)
+        if let traits = prepared.traits { model.drift?.record(predictions, traits) }
         model.memory?.record(predictions, of: identifier)
         records?.record(
             prepared.body.texts, pairs: prepared.body.pairs, predictions, of: identifier, model: model.identity)
@@ -142,13 +142,15 @@ struct TextPrediction: Sendable {
             let encodings = inputs.flatMap(\.encodings)
             try queue.reserve(encodings.count - reserved)
             reserved = encodings.count
+            let traits = model.drift == nil ? nil : traits(body, inputs, model.classifier)
             let duration = ContinuousClock.now - start
             context.facts.values.withLock { facts in
                 facts.texts = encodings.count
                 facts.tokens = encodings.reduce(0) { $0 + $1.ids.count }
                 facts.timing.tokenize = duration
             }
-            return Prepared(body: body, model: model, inputs: inputs, encodings: encodings, duration: duration)
+            return Prepared(
+                body: body, model: model, inputs: inputs, encodings: encodings, traits: traits, duration: duration)
         } catch {
             queue.release(reserved)
             throw error
@@ -160,6 +162,8 @@ struct TextPrediction: Sendable {
         let model: ServedModel
         let inputs: [Classifier.TextInput]
         let encodings: [Encoding]
+        /// For drift.
+        let traits: [TextTraits]?
         let duration: Duration
     }
 
@@ -196,6 +200,14 @@ struct TextPrediction: Sendable {
 
     private static func pair(_ index: Int, _ body: some Body) -> String? {
         body.pairs.indices.contains(index) ? body.pairs[index] : nil
+    }
+
+    private func traits(
+        _ body: some Body, _ inputs: [Classifier.TextInput], _ classifier: Classifier
+    ) -> [TextTraits] {
+        body.texts.indices.map { index in
+            classifier.traits(of: body.texts[index], pair: Self.pair(index, body), inputs[index])
+        }
     }
 
     private func input(

@@ -117,6 +117,8 @@ package struct DebertaV2ForSequenceClassification: SequenceClassifier {
         }
         head(first, pooled: buffers.pooled, into: logits, ops)
     }
+
+    package func headInput(_ scratch: Scratch) -> Matrix { scratch.encoder.first.values }
 }
 
 /// Attention by distance: the distances' rows and what they become in each layer.

@@ -224,4 +224,6 @@ package struct ModernBertForSequenceClassification: SequenceClassifier {
         ops.layerNorm(dense, headNorm, into: classified)
         ops.linear(classified, classifier, into: logits)
     }
+
+    package func headInput(_ scratch: Scratch) -> Matrix { scratch.pooled.values }
 }

@@ -63,6 +63,7 @@ struct BPE: TokenizerModel {
     func id(of token: [UInt8]) -> Int? { vocabulary[token] }
     var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
     var count: Int { vocabulary.count }
+    var unknownToken: Int? { unknownID.map(Int.init) }
     var largestID: Int { vocabulary.largestID }
 
     /// Merges the pair of the lowest rank, the leftmost of equals, until none is left.

@@ -31,6 +31,7 @@ struct FastBPE: TokenizerModel {
     func id(of token: [UInt8]) -> Int? { vocabulary[token] }
     var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
     var count: Int { vocabulary.count }
+    var unknownToken: Int? { unknownID }
     var largestID: Int { vocabulary.largestID }
 
     func encode(_ word: UnsafeBufferPointer<UInt8>, into ids: inout [Int]) {

@@ -8,6 +8,9 @@ protocol TokenizerModel: Sendable {
 
     func id(of token: [UInt8]) -> Int?
 
+    /// What stands for all that the vocabulary lacks; nil where nothing does.
+    var unknownToken: Int? { get }
+
     /// All tokens with their ids.
     var entries: [(token: [UInt8], id: Int)] { get }
     /// How many tokens there are: the id of the first one that is added.

@@ -19,6 +19,7 @@ struct Unigram: TokenizerModel {
     func id(of token: [UInt8]) -> Int? { vocabulary.trie[token] }
     var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
     var count: Int { vocabulary.count }
+    var unknownToken: Int? { unknownID }
     var largestID: Int { vocabulary.count - 1 }
 
     func encode(_ text: StagedText, into ids: inout [Int]) { cache.encode(text, by: self, into: &ids) }

@@ -10,5 +10,6 @@ struct WordLevel: TokenizerModel {
     func id(of token: [UInt8]) -> Int? { vocabulary[token] }
     var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
     var count: Int { vocabulary.count }
+    var unknownToken: Int? { unknownID }
     var largestID: Int { vocabulary.largestID }
 }

@@ -10,6 +10,7 @@ struct WordPiece: TokenizerModel {
     func id(of token: [UInt8]) -> Int? { vocabulary[token] }
     var entries: [(token: [UInt8], id: Int)] { vocabulary.entries }
     var count: Int { vocabulary.count }
+    var unknownToken: Int? { unknownID }
     var largestID: Int { vocabulary.largestID }
 
     /// The longest token first, from left to right; unknown as a whole where that gets stuck.
