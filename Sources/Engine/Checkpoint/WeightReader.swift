@@ -125,7 +125,8 @@ package struct WeightReader {
         }
         let bias =
             hasBias ? try Vector(biases, in: arena) : try Vector(zeros: names.count * outputs.value, in: arena)
-        return try Linear(weights, bias: bias, format: format, on: instructionSet, in: arena)
+        return try Linear(
+            weights, bias: bias, format: format, hasReference: config.hasInt8Reference, on: instructionSet, in: arena)
     }
 
     /// Every tensor must have been used, but those of no use; returns the ones that training left and that a classifier has no
