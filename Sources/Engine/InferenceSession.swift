@@ -43,9 +43,10 @@ package final class InferenceSession: Sendable {
     /// - Parameters:
     ///   - workers: shared with other models; nil for its own.
     ///   - emptyText: for models that take first tokens relative to that of an empty text (`ModelConfig`).
+    ///   - recorder: of the products' inputs; of one thread.
     package init(
         _ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options, workers: InferenceWorkers? = nil,
-        emptyText: Encoding? = nil
+        emptyText: Encoding? = nil, recorder: InputRecorder? = nil
     ) throws(InputError) {
         let workers = workers ?? InferenceWorkers()
         self.workers = workers
@@ -57,7 +58,8 @@ package final class InferenceSession: Sendable {
             case (.f32, .simd): .f32
             case (.f32, .openblas): .rows
             }
-        var weights = try WeightReader(checkpoint, config, format: format, on: options.instructionSet, into: arena)
+        var weights = try WeightReader(
+            checkpoint, config, format: format, on: options.instructionSet, into: arena, recorder: recorder)
         let model = try config.architecture.model.init(config, &weights)
         let leftovers = try weights.verifyAllUsed()
 

@@ -88,7 +88,7 @@ package struct ModelConfig: Sendable {
         weightFormat = try WeightFormat(settings)
         hasInt8Reference =
             try settings.text("int8_reference", oneOf: ["none", "empty_text"], default: "none") == "empty_text"
-        guard !hasInt8Reference || architecture != .modernBert else {
+        guard !hasInt8Reference || architecture.hasInt8Reference else {
             throw InputError(
                 "config.json", "int8_reference \"empty_text\" is not supported for \(architecture.rawValue); supported: none"
             )

@@ -23,6 +23,8 @@ package struct Linear: @unchecked Sendable {
     private let scales: UnsafeMutablePointer<Float>
     /// What an int8 product's first tokens are taken relative to; nil where they are not.
     let reference: Reference?
+    /// Where the inputs' second moments are recorded; nil where nobody asked for them.
+    let moments: SecondMoments?
 
     /// A row of inputs that others are near, and its product with the bias. Zeros and the bias until there is one.
     struct Reference {
@@ -36,9 +38,11 @@ package struct Linear: @unchecked Sendable {
 
     /// Several matrices with the same inputs, their outputs one behind the other: one product instead of several.
     ///
-    /// - Parameter hasReference: whether there is memory for one, in int8.
+    /// - Parameters:
+    ///   - hasReference: whether there is memory for one, in int8.
+    ///   - moments: what records the inputs.
     init(
-        _ parts: [StoredMatrix], bias: Vector, format: Format, hasReference: Bool = false,
+        _ parts: [StoredMatrix], bias: Vector, format: Format, hasReference: Bool = false, moments: SecondMoments? = nil,
         on instructionSet: InstructionSet, in arena: Arena
     ) throws(InputError) {
         let inputs = parts[0].columns
@@ -48,6 +52,7 @@ package struct Linear: @unchecked Sendable {
         self.inputs = inputs
         self.bias = bias
         self.format = format
+        self.moments = moments
         let step = instructionSet.kernels.pointee.inner_step
         steps = (inputs + step - 1) / step * step
         let padded = (outputs + Self.panel - 1) / Self.panel * Self.panel

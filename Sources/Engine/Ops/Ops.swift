@@ -91,6 +91,7 @@ package struct Ops {
         let rows = x.rows
         precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
         precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
+        layer.moments?.add(x.values, self)
         if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
         // A piece is a panel; with few panels for many threads, a panel for a part of the rows: four tiles of them at the
         // least, for each piece brings the panel from memory, and six pieces for each thread, so that all end together.
