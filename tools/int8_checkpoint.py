@@ -20,7 +20,7 @@ FIRST_FORMAT = {
     "weights": {"dtype": "int8", "symmetric": True, "granularity": "row"},
 }
 LABEL_PROJECTIONS = ("classifier.weight", "classifier.out_proj.weight")
-SMALL_TABLES = ("relative_attention_bias.weight", "rel_embeddings.weight")  # what names end with
+SMALL_TABLES = ("relative_attention_bias.weight", "rel_embeddings.weight", "token_type_embeddings.weight")  # what names end with
 
 
 def quantization_config(tensors: dict[str, np.ndarray]) -> dict:

@@ -41,9 +41,13 @@ package final class InferenceSession: Sendable {
     private let arena = Arena()
     private nonisolated(unsafe) let pass: any ModelPass
 
-    /// - Parameter workers: shared with other models; nil for its own.
+    /// - Parameters:
+    ///   - workers: shared with other models; nil for its own.
+    ///   - emptyText: for models that take first tokens relative to that of an empty text (`ModelConfig`).
+    ///   - recorder: of the products' inputs; of one thread.
     package init(
-        _ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options, workers: InferenceWorkers? = nil
+        _ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options, workers: InferenceWorkers? = nil,
+        emptyText: Encoding? = nil, recorder: InputRecorder? = nil
     ) throws(InputError) {
         let workers = workers ?? InferenceWorkers()
         self.workers = workers
@@ -56,7 +60,8 @@ package final class InferenceSession: Sendable {
             case (.f32, .simd): .f32
             case (.f32, .openblas): .rows
             }
-        var weights = try WeightReader(checkpoint, config, format: format, on: options.instructionSet, into: arena)
+        var weights = try WeightReader(
+            checkpoint, config, format: format, on: options.instructionSet, into: arena, recorder: recorder)
         let model = try config.architecture.model.init(config, &weights)
         let leftovers = try weights.verifyAllUsed()
 
@@ -67,6 +72,11 @@ package final class InferenceSession: Sendable {
         self.options = options
         pass = try Self.makePass(
             model, config, options, batchTokens: batchTokens, team: team, in: arena)
+        if config.hasInt8Reference, options.precision == .int8, let emptyText, !emptyText.ids.isEmpty {
+            let pass = pass
+            pass.fill([emptyText])
+            try Team.runOnce(on: options.instructionSet) { pass.writeReferences($0) }
+        }
         let unused =
             leftovers.isEmpty
             ? nil : "\(checkpoint.name) has tensors of another head, which are not used: \(leftovers.listed)"
@@ -146,6 +156,9 @@ private protocol ModelPass: TeamTask {
     var headInputs: Matrix { get }
 
     func fill(_ texts: [Encoding])
+
+    /// The one text's first token becomes the products' reference. Of one thread.
+    func writeReferences(_ ops: Ops)
 }
 
 /// Texts on their way through a model, and the memory for it.
@@ -198,6 +211,11 @@ private final class ForwardPass<Model: SequenceClassifier>: ModelPass {
             whole.batch.removeAll()
             for text in texts { whole.batch.append(text) }
         }
+    }
+
+    func writeReferences(_ ops: Ops) {
+        precondition(!isSplit)
+        whole.forward(model, ops.writingReferences)
     }
 
     func run(_ ops: Ops) {

@@ -65,7 +65,7 @@ package struct TransformerModel: TextModel {
         tokenizer = try TextTokenizer(directory, config: config, preparation: options.preparation)
         session = try InferenceSession(
             config, try Checkpoint.open(directory: directory.path), try options.inference(),
-            workers: options.workers)
+            workers: options.workers, emptyText: tokenizer.encodeUnchecked([]))
         scoreFunction = config.scoreFunction
         tokenTypes = config.sizes.types?.value
         architecture = config.architecture.rawValue

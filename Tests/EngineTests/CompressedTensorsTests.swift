@@ -142,9 +142,10 @@ import Testing
 
     @Test func `what apus quantize writes is read, and names the layers that stay`() throws {
         for (name, ignored) in [
-            ("bert-tiny", ["classifier"]), ("mpnet-tiny", ["classifier.out_proj", "mpnet.encoder.relative_attention_bias"]),
+            ("bert-tiny", ["bert.embeddings.token_type_embeddings", "classifier"]),
+            ("mpnet-tiny", ["classifier.out_proj", "mpnet.encoder.relative_attention_bias"]),
             ("deberta-tiny", ["classifier", "deberta.encoder.rel_embeddings"]), ("modernbert-tiny", ["classifier"]),
-            ("roberta-bf16", ["classifier.out_proj"]),
+            ("roberta-bf16", ["classifier.out_proj", "roberta.embeddings.token_type_embeddings"]),
         ] {
             let folder = try TemporaryDirectory()
             _ = try Quantization(try ModelDirectory(path: Fixtures.model(name)), to: folder.path + "/int8")

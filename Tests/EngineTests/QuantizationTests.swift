@@ -36,6 +36,76 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/new").sorted() == ["a", "b"])
     }
 
+    private static let words = "good bad so it is a day of all the time not never happy sad what who love hate you me great"
+        .split(separator: " ")
+    private static let texts = (0..<200).map { text in
+        (0..<1 + text % 18).map { words[(text * 7 + $0 * 11 * (text + 3)) % words.count] }.joined(separator: " ")
+    }
+    private static let calibration = texts.enumerated().map { Record(text: $1, line: $0 + 1) }
+
+    @Test(arguments: ["roberta-tiny", "bert-tiny", "albert-tiny", "deberta-tiny", "distilbert-tiny", "electra-tiny"])
+    func `weights rounded by texts keep the logits of such texts nearer than weights rounded to the nearest`(
+        _ name: String
+    ) throws {
+        let folder = try TemporaryDirectory()
+        let model = try ModelDirectory(path: Fixtures.model(name))
+        _ = try Quantization(model, to: folder.path + "/nearest")
+        _ = try Quantization(model, to: folder.path + "/texts", calibration: Self.calibration)
+        func logits(_ path: String) throws -> [Float] {
+            try Classifier(model: path, options: .init(precision: .f32)).predict(Self.texts).flatMap(\.logits)
+        }
+        let exact = try logits(model.path)
+        func error(_ form: String) throws -> Float {
+            zip(try logits("\(folder.path)/\(form)"), exact).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        }
+        let (texts, nearest) = (try error("texts"), try error("nearest"))
+        #expect(texts < nearest, "\(texts), \(nearest) to the nearest")
+    }
+
+    @Test func `texts change how matrices are rounded and how first tokens are taken, nothing else`() throws {
+        let folder = try TemporaryDirectory()
+        let model = try ModelDirectory(path: Fixtures.model("roberta-tiny"))
+        _ = try Quantization(model, to: folder.path + "/nearest")
+        for name in ["a", "b"] {
+            _ = try Quantization(model, to: "\(folder.path)/\(name)", calibration: Self.calibration)
+            #expect(try folder.read("a/model.safetensors") == folder.read("\(name)/model.safetensors"))
+        }
+        let (nearest, texts) = (
+            try Checkpoint.readSafetensors(path: folder.path + "/nearest/model.safetensors").tensors,
+            try Checkpoint.readSafetensors(path: folder.path + "/a/model.safetensors").tensors
+        )
+        #expect(Set(nearest.keys) == Set(texts.keys))
+        for (name, tensor) in nearest {
+            let isRounded = tensor.type == .i8 && !name.contains("embeddings")
+            #expect(tensor.bytes.elementsEqual(try #require(texts[name]).bytes) != isRounded, "\(name)")
+        }
+        let settings = try Fixtures.json(folder.path + "/nearest/config.json")
+        let changed = try #require(try Fixtures.json(folder.path + "/a/config.json").object)
+        let added = changed.filter { settings[$0.name] == nil }
+        #expect(added == [.init("int8_reference", "empty_text")])
+    }
+
+    @Test func `a setting that is there stays, and an architecture without it gets none`() throws {
+        for (name, setting) in [("bert-tiny", "none"), ("modernbert-tiny", nil)] as [(String, JSONValue?)] {
+            let folder = try TemporaryDirectory(model: name)
+            try folder.setConfig("int8_reference", setting)
+            _ = try Quantization(
+                try ModelDirectory(path: folder.path), to: folder.path + "/int8", calibration: Self.calibration)
+            #expect(try Fixtures.json(folder.path + "/int8/config.json")["int8_reference"] == setting)
+        }
+    }
+
+    @Test func `a text that no model takes is named by its line`() throws {
+        let folder = try TemporaryDirectory()
+        #expect(
+            message {
+                _ = try Quantization(
+                    try ModelDirectory(path: Fixtures.model("bert-tiny")), to: folder.path + "/int8",
+                    calibration: [Record(text: "good", line: 1), Record(text: "", line: 3)])
+            } == "calibration, line 3: the text is empty; give one or more characters")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+    }
+
     @Test func `what cannot be quantized is refused before anything is written`() throws {
         let folder = try TemporaryDirectory()
         func refusal(_ model: String, _ output: String = "out") -> String {

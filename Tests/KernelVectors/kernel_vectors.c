@@ -90,6 +90,7 @@ typedef struct {
     size_t rows, columns, inner;
     int gelu, has_residual;
     int extreme; // 0: random; else bytes 255 or 0 beside weights −128 or 127
+    int is_relative; // every third row is
 } product;
 
 static void product_u8s8(product p) {
@@ -116,13 +117,17 @@ static void product_u8s8(product p) {
     kernels->pack_s8(w, p.inner, p.columns, p.inner, panel, sums);
     float *c = reals(p.rows * c_stride + MARGIN, UNTOUCHED), *residual = reals(p.rows * c_stride, 0);
     fill(residual, p.rows * c_stride, 3);
-    apus_rows_u8 rows = {a, a_stride, row_scales, zeros};
+    uint8_t *relative = allocate(p.rows);
+    for (size_t r = 0; r < p.rows; r++) relative[r] = r % 3 == 0;
+    float reference[APUS_PANEL] = {0};
+    if (p.is_relative) fill(reference, p.columns, 9);
+    apus_rows_u8 rows = {a, a_stride, row_scales, zeros, p.is_relative ? relative : NULL};
     apus_panel_s8 b = {panel, sums, scales};
-    apus_epilogue epilogue = {bias, p.has_residual ? residual : NULL, c_stride, p.gelu};
+    apus_epilogue epilogue = {bias, p.has_residual ? residual : NULL, c_stride, p.gelu, p.is_relative ? reference : NULL};
     kernels->gemm_u8s8(&rows, p.rows, &b, inner, p.columns, &epilogue, c, c_stride);
     add_reals(c, p.rows * c_stride + MARGIN);
     add(sums, sizeof sums);
-    free(a), free(w), free(row_scales), free(zeros), free(panel), free(c), free(residual);
+    free(a), free(w), free(row_scales), free(zeros), free(panel), free(c), free(residual), free(relative);
 }
 
 static void product_f32(product p) {
@@ -137,7 +142,7 @@ static void product_f32(product p) {
     apus_pack_f32(w, p.inner, p.columns, p.inner, panel);
     float *c = reals(p.rows * c_stride + MARGIN, UNTOUCHED), *residual = reals(p.rows * c_stride, 0);
     fill(residual, p.rows * c_stride, 3);
-    apus_epilogue epilogue = {bias, p.has_residual ? residual : NULL, c_stride, p.gelu};
+    apus_epilogue epilogue = {bias, p.has_residual ? residual : NULL, c_stride, p.gelu, NULL};
     kernels->gemm_f32(a, a_stride, p.rows, panel, p.inner, p.columns, &epilogue, c, c_stride);
     add_reals(c, p.rows * c_stride + MARGIN);
     free(a), free(w), free(panel), free(c), free(residual);
@@ -161,7 +166,7 @@ static void products(void (*run)(product)) {
     for (size_t i = 0; i < 4; i++) // of columns 3, 16, 47 and 64
         for (int gelu = 0; gelu < 2; gelu++)
             for (int has_residual = 0; has_residual < 2; has_residual++)
-                run((product){5, (size_t[]){3, 16, 47, 64}[i], 64, gelu, has_residual, 0});
+                run((product){5, (size_t[]){3, 16, 47, 64}[i], 64, gelu, has_residual, 0, 0});
     for (int extreme = 1; extreme < 8; extreme++) run((product){7, 64, 260, .extreme = extreme});
     run((product){.rows = 6, .columns = 64, .inner = 3072});
 }
@@ -173,6 +178,12 @@ static void gemm_u8s8(void) {
 }
 
 static void gemm_f32(void) { products(product_f32); }
+
+static void relative_gemm_u8s8(void) {
+    for (size_t columns = 1; columns <= 64; columns += 7)
+        for (size_t rows = 0; rows <= 37; rows++)
+            product_u8s8((product){rows, columns, 132, rows % 2, rows % 2 == 0, 0, 1});
+}
 
 static const size_t counts[] = {0,  1,  2,  3,  5,  7,  8,  11, 15, 16,  17,  19,  23,  24,  31,
                                 32, 33, 34, 35, 47, 48, 49, 64, 100, 384, 768, 1001, 1030};
@@ -189,7 +200,7 @@ static void rows_u8(size_t rows, size_t columns, int is_finite, int is_norm) {
     float *scales = reals(rows + MARGIN, UNTOUCHED);
     int32_t *zeros = allocate((rows + MARGIN) * sizeof *zeros);
     memset(zeros, 0x5A, (rows + MARGIN) * sizeof *zeros);
-    apus_rows_u8 out = {values, out_stride, scales, zeros};
+    apus_rows_u8 out = {values, out_stride, scales, zeros, NULL};
     if (is_norm) {
         float *gamma = reals(columns, 0), *beta = reals(columns, 0);
         fill(gamma, columns, 2);
@@ -213,6 +224,36 @@ static void all_rows_u8(int is_norm) {
 }
 
 static void quantize_u8(void) { all_rows_u8(0); }
+
+/// A row and what is near it, in part, or far from it.
+static void relative_row(size_t columns, float distance, int is_finite) {
+    seed(columns * 10 + (size_t)is_finite);
+    float *x = reals(columns, 0), *reference = reals(columns, 0), scale;
+    fill(x, columns, 3);
+    fill(reference, columns, distance);
+    for (size_t c = 0; c < columns; c++) reference[c] += x[c];
+    if (!is_finite) spoil(columns % 2 ? x : reference, columns, 0);
+    uint8_t *values = allocate(columns + MARGIN), relative = 0x5A;
+    memset(values, 0x5A, columns + MARGIN);
+    int32_t zero;
+    apus_rows_u8 out = {values, columns, &scale, &zero, &relative};
+    kernels->quantize_u8(x, columns, 1, columns, &out);
+    add(&relative, 1);
+    kernels->quantize_relative_u8(x, reference, columns, &out);
+    add(&relative, 1);
+    add(values, columns + MARGIN);
+    add_reals(&scale, 1);
+    add(&zero, sizeof zero);
+    free(x), free(reference), free(values);
+}
+
+static void quantize_relative_u8(void) {
+    const float distances[] = {0, 1e-30f, 0.02f, 2.5f, 3, 30, 3e38f};
+    for (size_t i = 1; i < COUNTS; i++)
+        for (size_t j = 0; j < sizeof distances / sizeof *distances; j++)
+            for (int is_finite = 0; is_finite < 2; is_finite++) relative_row(counts[i], distances[j], is_finite);
+}
+
 static void layernorm_f32(void) { all_rows_u8(1); }
 
 static void vectors(void (*kernel)(float *, size_t), size_t first) {
@@ -303,8 +344,10 @@ static const struct {
     void (*run)(void);
 } suites[] = {
     {"gemm_u8s8", gemm_u8s8},
+    {"relative_gemm_u8s8", relative_gemm_u8s8},
     {"gemm_f32", gemm_f32},
     {"quantize_u8", quantize_u8},
+    {"quantize_relative_u8", quantize_relative_u8},
     {"layernorm_f32", layernorm_f32},
     {"gelu_f32", gelu_f32},
     {"gelu_tanh_f32", gelu_tanh_f32},

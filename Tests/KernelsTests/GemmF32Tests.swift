@@ -18,7 +18,7 @@ import Testing
             residual.withUnsafeBufferPointer { residual in
                 var epilogue = apus_epilogue(
                     bias: bias.baseAddress, residual: hasResidual ? residual.baseAddress : nil, residual_stride: cStride,
-                    gelu: gelu ? 1 : 0)
+                    gelu: gelu ? 1 : 0, reference: nil)
                 row.kernels.gemm_f32(a, aStride, rows, packed, inner, columns, &epilogue, c.base, cStride)
             }
         }

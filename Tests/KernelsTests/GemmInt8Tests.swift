@@ -51,7 +51,8 @@ private struct Panel {
                                 values: packed.baseAddress, sums: sums.baseAddress, scales: scales.baseAddress)
                             var epilogue = apus_epilogue(
                                 bias: bias.baseAddress, residual: hasResidual ? residual.baseAddress : nil,
-                                residual_stride: cStride, gelu: gelu ? 1 : 0)
+                                residual_stride: cStride, gelu: gelu ? 1 : 0,
+                                reference: nil)
                             row.kernels.gemm_u8s8(
                                 &rowsOfA, rows, &b, row.steps(inner), columns, &epilogue, c.base, cStride)
                         }
@@ -158,7 +159,8 @@ private struct Panel {
                 none.withUnsafeBufferPointer { none in
                     var rows = a.kernelRows
                     var b = apus_panel_s8(values: panel.base, sums: sums.base, scales: ones.baseAddress)
-                    var epilogue = apus_epilogue(bias: none.baseAddress, residual: nil, residual_stride: 0, gelu: 0)
+                    var epilogue = apus_epilogue(
+                        bias: none.baseAddress, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
                     row.kernels.gemm_u8s8(&rows, steps, &b, steps, 64, &epilogue, &found, 64)
                 }
             }

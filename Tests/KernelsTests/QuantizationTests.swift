@@ -67,6 +67,36 @@ import Testing
     }
 
     @Test(arguments: KernelRow.supported)
+    func `a row that is near its reference becomes the difference, and one that is far stays`(_ row: KernelRow) {
+        for columns in counts.dropFirst() {
+            let x = random(columns, seed: 45).map { $0 + 2 }
+            for (distance, isRelative) in [(Float(0.01), true), (40, false), (.nan, false)] {
+                let reference = zip(x, random(columns, seed: 46)).map { $0 + $1 * distance }
+                let out = quantized(row, x, rows: 1, columns: columns, xStride: columns)
+                let before = out.values.values
+                var relative: UInt8 = 0x5A
+                withUnsafeMutablePointer(to: &relative) { relative in
+                    var kernelRows = out.kernelRows
+                    kernelRows.relative = relative
+                    row.kernels.quantize_u8(x, columns, 1, columns, &kernelRows)
+                    #expect(relative.pointee == 0)
+                    row.kernels.quantize_relative_u8(x, reference, columns, &kernelRows)
+                }
+                #expect((relative != 0) == isRelative && out.isIntact, "\(columns), \(distance)")
+                guard isRelative else {
+                    #expect(out.values.values == before)
+                    continue
+                }
+                let (scale, zero) = (out.scale.base[0], out.zero.base[0])
+                for c in 0..<columns {
+                    let difference = scale * Float(Int32(out.values.base[c]) - zero)
+                    #expect(abs(x[c] - reference[c] - difference) <= scale * 0.5001)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: KernelRow.supported)
     func `layer norm quantizes its result as the quantization would`(_ row: KernelRow) {
         for (columns, rows) in counts.dropFirst().map({ ($0, 2) }) + [5, 6, 7, 13].map({ (40, $0) }) + [(1040, 7)] {
             let (x, gamma, beta) = (random(rows * columns, seed: 42), random(columns, seed: 43), random(columns, seed: 44))

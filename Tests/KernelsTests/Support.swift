@@ -107,7 +107,7 @@ final class GuardedRows {
     }
 
     var kernelRows: apus_rows_u8 {
-        apus_rows_u8(values: values.base, stride: stride, scale: scale.base, zero: zero.base)
+        apus_rows_u8(values: values.base, stride: stride, scale: scale.base, zero: zero.base, relative: nil)
     }
     var isIntact: Bool { values.isIntact && scale.isIntact && zero.isIntact }
 }

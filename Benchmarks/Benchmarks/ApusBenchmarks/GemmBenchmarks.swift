@@ -83,11 +83,12 @@ private func int8Product(_ row: KernelRow, _ rows: Int, _ inner: Int, _ columns:
     let c = Buffer([Float](repeating: 0, count: rows * columns))
     let gemm = row.kernels.gemm_u8s8!
     let product = {
-        var input = apus_rows_u8(values: a.base, stride: inner, scale: aScale.base, zero: zero.base)
+        var input = apus_rows_u8(values: a.base, stride: inner, scale: aScale.base, zero: zero.base, relative: nil)
         for panel in 0..<panels {
             var b = apus_panel_s8(
                 values: packed.base + panel * 64 * inner, sums: sums.base + panel * 64, scales: scales.base + panel * 64)
-            var epilogue = apus_epilogue(bias: bias.base + panel * 64, residual: nil, residual_stride: 0, gelu: 0)
+            var epilogue = apus_epilogue(
+                bias: bias.base + panel * 64, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
             gemm(&input, rows, &b, inner, min(64, columns - panel * 64), &epilogue, c.base + panel * 64, columns)
         }
         blackHole(c.base[0])
@@ -119,7 +120,8 @@ private func f32Product(_ row: KernelRow, _ rows: Int, _ inner: Int, _ columns: 
     let gemm = row.kernels.gemm_f32!
     let product = {
         for panel in 0..<panels {
-            var epilogue = apus_epilogue(bias: bias.base + panel * 64, residual: nil, residual_stride: 0, gelu: 0)
+            var epilogue = apus_epilogue(
+                bias: bias.base + panel * 64, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
             gemm(
                 a.base, inner, rows, packed.base + panel * 64 * inner, inner, min(64, columns - panel * 64), &epilogue,
                 c.base + panel * 64, columns)

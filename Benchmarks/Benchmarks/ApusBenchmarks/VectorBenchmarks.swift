@@ -117,7 +117,7 @@ private func quantize(_ kernels: apus_kernels, rows: Int, columns: Int) throws -
     let values = Buffer([UInt8](repeating: 0, count: rows * columns))
     let (scale, zero) = (Buffer([Float](repeating: 0, count: rows)), Buffer([Int32](repeating: 0, count: rows)))
     let body = {
-        var out = apus_rows_u8(values: values.base, stride: columns, scale: scale.base, zero: zero.base)
+        var out = apus_rows_u8(values: values.base, stride: columns, scale: scale.base, zero: zero.base, relative: nil)
         kernels.quantize_u8(x.base, columns, rows, columns, &out)
         blackHole(values.base[0])
     }

@@ -31,6 +31,7 @@ package struct WeightReader {
     /// What was handed out, without the scales of I8 tensors, where that is to be kept: tensors may be copies in memory.
     private(set) var parameters: [Parameter] = []
     private let keepsParameters: Bool
+    private let recorder: InputRecorder?
     private let checkpoint: Checkpoint
     private let names: TensorNames
     private let config: ModelConfig
@@ -40,9 +41,10 @@ package struct WeightReader {
 
     package init(
         _ checkpoint: Checkpoint, _ config: ModelConfig, format: Linear.Format, on instructionSet: InstructionSet,
-        into arena: Arena, keepsParameters: Bool = false
+        into arena: Arena, keepsParameters: Bool = false, recorder: InputRecorder? = nil
     ) throws(InputError) {
         self.keepsParameters = keepsParameters
+        self.recorder = recorder
         self.checkpoint = checkpoint
         self.config = config
         self.format = format
@@ -62,8 +64,12 @@ package struct WeightReader {
         try Vector([try matrix(name, rows: nil, columns: count, .exact, of: nil)], in: arena)
     }
 
-    package mutating func table(_ name: String, _ rows: Extent, _ columns: Extent) throws(InputError) -> EmbeddingTable {
-        EmbeddingTable(matrix: try matrix(name, rows: rows, columns: columns, .matrix, of: .embedding))
+    /// - Parameter isExact: whether it stays f32 in an int8 checkpoint: small, or part of every token.
+    package mutating func table(
+        _ name: String, _ rows: Extent, _ columns: Extent, isExact: Bool = false
+    ) throws(InputError) -> EmbeddingTable {
+        EmbeddingTable(
+            matrix: try matrix(name, rows: rows, columns: columns, isExact ? .exact : .matrix, of: .embedding))
     }
 
     /// A small table's numbers, row by row.
@@ -103,7 +109,9 @@ package struct WeightReader {
             hasBias
             ? try Vector(try matrix("\(name).bias", rows: nil, columns: outputs, .exact, of: nil), rows, in: arena)
             : try Vector(zeros: rows.count, in: arena)
-        return try Linear([weight], bias: bias, format: format, on: instructionSet, in: arena)
+        return try Linear(
+            [weight], bias: bias, format: format, moments: try recorder?.moments(of: [name], columns: inputs.value),
+            on: instructionSet, in: arena)
     }
 
     /// The layer onto the labels: f32 also where the others are int8, for it is small and decides.
@@ -125,7 +133,10 @@ package struct WeightReader {
         }
         let bias =
             hasBias ? try Vector(biases, in: arena) : try Vector(zeros: names.count * outputs.value, in: arena)
-        return try Linear(weights, bias: bias, format: format, on: instructionSet, in: arena)
+        return try Linear(
+            weights, bias: bias, format: format, hasReference: config.hasInt8Reference,
+            moments: role == .matrix ? try recorder?.moments(of: names, columns: inputs.value) : nil, on: instructionSet,
+            in: arena)
     }
 
     /// Every tensor must have been used, but those of no use; returns the ones that training left and that a classifier has no

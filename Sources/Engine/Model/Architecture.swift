@@ -25,6 +25,9 @@ extension ModelConfig {
             }
         }
 
+        /// Whether its first tokens can be taken relative to that of an empty text (`ModelConfig.hasInt8Reference`).
+        var hasInt8Reference: Bool { self != .modernBert }
+
         /// config.json's `model_type`.
         var modelType: String {
             switch self {

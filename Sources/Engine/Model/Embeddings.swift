@@ -17,7 +17,7 @@ package struct Embeddings: Sendable {
         words = try weights.table("\(name).word_embeddings.weight", config.vocabulary, width)
         let positions = try weights.table("\(name).position_embeddings.weight", config.positions, width)
         let typeTable = try config.sizes.types.map { types throws(InputError) in
-            try weights.table("\(name).token_type_embeddings.weight", types, width)
+            try weights.table("\(name).token_type_embeddings.weight", types, width, isExact: true)
         }
         places = try PositionTable(
             positions, types: typeTable, count: config.positions.value, columns: width.value, in: weights.arena)

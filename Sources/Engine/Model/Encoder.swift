@@ -94,28 +94,31 @@ package struct Encoder: Sendable {
         let hidden = qkv.columns / 3
         let (query, key, value) = (0..<hidden, hidden..<2 * hidden, 2 * hidden..<3 * hidden)
         var x = x
+        var firstTokens = Ops.FirstTokens.first(batch.sequences)
         for (index, layer) in layers.enumerated() {
             var queries = Ops.Queries.all
             var q = qkv.columns(query)
             switch layer.projection {
-            case .all(let queryKeyValue): ops.linear(x, queryKeyValue, into: qkv)
+            case .all(let queryKeyValue): ops.linear(x, queryKeyValue, firstTokens: firstTokens, into: qkv)
             case .classificationToken(let query, let keyValue):
-                ops.linear(x, keyValue, into: qkv.columns(key.lowerBound..<value.upperBound))
+                ops.linear(
+                    x, keyValue, firstTokens: firstTokens, into: qkv.columns(key.lowerBound..<value.upperBound))
                 let first = scratch.first.prefix(batch.sequences.count)
                 ops.gatherFirst(x.values, of: batch.sequences, into: first)
                 (x, queries, q) = (first, .first, scratch.firstQueries.prefix(first.rows))
-                ops.linear(x, query, into: q)
+                firstTokens = .all
+                ops.linear(x, query, firstTokens: firstTokens, into: q)
             }
             let attended = scratch.attended.prefix(x.rows)
             let projected = scratch.projected.prefix(x.rows)
             let wide = scratch.wide.prefix(x.rows)
             let inputs = Ops.AttentionInputs(q: q, queries: queries, k: qkv.columns(key), v: qkv.columns(value))
             attention(index, inputs, attended)
-            ops.linear(attended, layer.attentionOutput, plus: x.values, into: projected)
+            ops.linear(attended, layer.attentionOutput, plus: x.values, firstTokens: firstTokens, into: projected)
             ops.layerNorm(projected, layer.attentionNorm, into: x)
 
-            ops.linear(x, layer.up, activation, into: wide)
-            ops.linear(wide, layer.down, plus: x.values, into: projected)
+            ops.linear(x, layer.up, activation, firstTokens: firstTokens, into: wide)
+            ops.linear(wide, layer.down, plus: x.values, firstTokens: firstTokens, into: projected)
             ops.layerNorm(projected, layer.outputNorm, into: x)
         }
         return x

@@ -36,6 +36,8 @@ package struct ModelConfig: Sendable {
     package let scoreFunction: ScoreFunction
     package let textPreparation: TextPreparation?
     package let weightFormat: WeightFormat
+    /// Whether in int8 a text's first token is taken relative to that of an empty text.
+    package let hasInt8Reference: Bool
     /// What else an architecture has settings for.
     let settings: ConfigSettings
     /// The class that config.json names, where it is one without a classifier.
@@ -84,6 +86,13 @@ package struct ModelConfig: Sendable {
                 nil
             }
         weightFormat = try WeightFormat(settings)
+        hasInt8Reference =
+            try settings.text("int8_reference", oneOf: ["none", "empty_text"], default: "none") == "empty_text"
+        guard !hasInt8Reference || architecture.hasInt8Reference else {
+            throw InputError(
+                "config.json", "int8_reference \"empty_text\" is not supported for \(architecture.rawValue); supported: none"
+            )
+        }
         let classes = json["architectures"]?.array?.compactMap(\.string) ?? []
         headlessClass = classes.first { !$0.hasSuffix("ForSequenceClassification") }
         // Said of those that load: whatever it is called, all tensors of a classifier are there then.

@@ -63,7 +63,7 @@ package struct RelativeProjection: @unchecked Sendable {
     ) {
         let width = panels.count * Linear.panel
         for panel in panels {
-            var epilogue = apus_epilogue(bias: noBias, residual: nil, residual_stride: 0, gelu: 0)
+            var epilogue = apus_epilogue(bias: noBias, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
             kernels.pointee.gemm_f32(
                 x, stride, count, packed + (head * Linear.panels(rows) + panel) * headSize * Linear.panel, headSize,
                 min(Linear.panel, rows - panel * Linear.panel), &epilogue,

@@ -21,13 +21,30 @@ package struct Linear: @unchecked Sendable {
     /// [outputs], rounded up to whole panels; for int8 only.
     private let sums: UnsafeMutablePointer<Int32>
     private let scales: UnsafeMutablePointer<Float>
+    /// What an int8 product's first tokens are taken relative to; nil where they are not.
+    let reference: Reference?
+    /// Where the inputs' second moments are recorded; nil where nobody asked for them.
+    let moments: SecondMoments?
+
+    /// A row of inputs that others are near, and its product with the bias. Zeros and the bias until there is one.
+    struct Reference {
+        /// [inputs]
+        let input: UnsafeMutablePointer<Float>
+        /// [outputs], rounded up to whole panels
+        let output: UnsafeMutablePointer<Float>
+    }
 
     static let panel = Int(APUS_PANEL)
 
     /// Several matrices with the same inputs, their outputs one behind the other: one product instead of several.
-    init(_ parts: [StoredMatrix], bias: Vector, format: Format, on instructionSet: InstructionSet, in arena: Arena)
-        throws(InputError)
-    {
+    ///
+    /// - Parameters:
+    ///   - hasReference: whether there is memory for one, in int8.
+    ///   - moments: what records the inputs.
+    init(
+        _ parts: [StoredMatrix], bias: Vector, format: Format, hasReference: Bool = false, moments: SecondMoments? = nil,
+        on instructionSet: InstructionSet, in arena: Arena
+    ) throws(InputError) {
         let inputs = parts[0].columns
         precondition(parts.allSatisfy { $0.columns == inputs })
         outputs = parts.reduce(0) { $0 + $1.rows }
@@ -35,10 +52,20 @@ package struct Linear: @unchecked Sendable {
         self.inputs = inputs
         self.bias = bias
         self.format = format
+        self.moments = moments
         let step = instructionSet.kernels.pointee.inner_step
         steps = (inputs + step - 1) / step * step
         let padded = (outputs + Self.panel - 1) / Self.panel * Self.panel
         let rows = RowReader(parts)
+        if hasReference && format == .int8 {
+            let input = try arena.allocate(Float.self, inputs)
+            let output = try arena.allocate(Float.self, padded)
+            input.update(repeating: 0, count: inputs)
+            output.update(from: bias.base, count: padded)
+            reference = Reference(input: input, output: output)
+        } else {
+            reference = nil
+        }
         switch format {
         case .int8:
             sums = try arena.allocate(Int32.self, padded)

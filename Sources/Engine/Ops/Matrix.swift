@@ -43,7 +43,8 @@ package struct Matrix {
     var isDense: Bool { stride == columns }
 }
 
-/// Rows in u8, each with its own scale and zero point: x ≈ scale · (value − zero).
+/// Rows in u8, each with its own scale and zero point: x ≈ scale · (value − zero), or of some rows what they differ by from a
+/// `Reference`.
 struct QuantizedRows {
     let columns: Int
     let kernelRows: apus_rows_u8
@@ -53,13 +54,14 @@ struct QuantizedRows {
         self.columns = columns
         kernelRows = apus_rows_u8(
             values: try arena.allocate(UInt8.self, rows * stride), stride: stride,
-            scale: try arena.allocate(Float.self, rows), zero: try arena.allocate(Int32.self, rows))
+            scale: try arena.allocate(Float.self, rows), zero: try arena.allocate(Int32.self, rows),
+            relative: try arena.allocate(UInt8.self, rows))
     }
 
     func kernelRows(from row: Int) -> apus_rows_u8 {
         apus_rows_u8(
             values: kernelRows.values + row * kernelRows.stride, stride: kernelRows.stride,
-            scale: kernelRows.scale + row, zero: kernelRows.zero + row)
+            scale: kernelRows.scale + row, zero: kernelRows.zero + row, relative: kernelRows.relative + row)
     }
 }
 

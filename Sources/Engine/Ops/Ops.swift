@@ -18,20 +18,42 @@ package struct LayerNorm: Sendable {
 package struct Ops {
     let kernels: UnsafePointer<apus_kernels>
     let thread: UnsafeMutablePointer<apus_thread>
+    /// Whether the products' references are written, not used: the first row of the inputs becomes the reference.
+    private(set) var writesReferences = false
 
     init(kernels: UnsafePointer<apus_kernels>, thread: UnsafeMutablePointer<apus_thread>) {
         self.kernels = kernels
         self.thread = thread
     }
 
+    /// For one thread: the pass of a text whose first token becomes every product's reference.
+    var writingReferences: Ops {
+        precondition(thread.pointee.count == 1)
+        var ops = self
+        ops.writesReferences = true
+        return ops
+    }
+
+    /// Which rows of a product's inputs are of texts' first tokens.
+    package enum FirstTokens {
+        /// The first of each sequence.
+        case first([Range<Int>])
+        case all
+    }
+
     /// Which thread of the team it is, from 0 on.
     var threadIndex: Int { thread.pointee.index }
 
     /// y [rows, outputs] = x [rows, inputs] · Wᵀ + b, then the activation, then + residual.
+    ///
+    /// - Parameter firstTokens: which rows are taken relative to the layer's reference, where it has one: x is for this product
+    ///   alone then, for in int8 these rows are no longer what they were.
     package func linear(
-        _ x: Activations, _ layer: Linear, _ activation: Activation? = nil, plus residual: Matrix? = nil, into y: Matrix
+        _ x: Activations, _ layer: Linear, _ activation: Activation? = nil, plus residual: Matrix? = nil,
+        firstTokens: FirstTokens? = nil, into y: Matrix
     ) {
         precondition(activation == nil || activation == .gelu || residual == nil, "a residual comes last")
+        if let firstTokens { relate(x, layer, firstTokens) }
         product(x, layer, gelu: activation == .gelu, plus: residual, into: y)
         guard let activation, activation != .gelu else { return }
         share(y.rows) { rows in
@@ -40,7 +62,11 @@ package struct Ops {
     }
 
     /// The same, for another product to take.
-    package func linear(_ x: Activations, _ layer: Linear, _ activation: Activation? = nil, into y: Activations) {
+    package func linear(
+        _ x: Activations, _ layer: Linear, _ activation: Activation? = nil, firstTokens: FirstTokens? = nil,
+        into y: Activations
+    ) {
+        if let firstTokens { relate(x, layer, firstTokens) }
         product(x, layer, gelu: activation == .gelu, plus: nil, into: y.values)
         guard activation != nil && activation != .gelu || y.quantized != nil else { return }
         share(y.rows) { rows in
@@ -65,6 +91,7 @@ package struct Ops {
         let rows = x.rows
         precondition(x.values.columns == layer.inputs && y.rows == rows && y.columns == layer.outputs)
         precondition(residual.map { $0.rows == rows && $0.columns == layer.outputs && $0.base != y.base } ?? true)
+        layer.moments?.add(x.values, self)
         if layer.format == .rows { return openBLAS(x.values, layer, gelu: gelu, plus: residual, into: y) }
         // A piece is a panel; with few panels for many threads, a panel for a part of the rows: four tiles of them at the
         // least, for each piece brings the panel from memory, and six pieces for each thread, so that all end together.
@@ -81,7 +108,8 @@ package struct Ops {
                 var epilogue = apus_epilogue(
                     bias: layer.bias.base + column,
                     residual: residual.map { UnsafePointer($0.base + first * $0.stride + column) },
-                    residual_stride: residual?.stride ?? 0, gelu: gelu ? 1 : 0)
+                    residual_stride: residual?.stride ?? 0, gelu: gelu ? 1 : 0,
+                    reference: layer.reference.map { UnsafePointer($0.output + column) })
                 let count = min(blockRows, rows - first)
                 let out = y.base + first * y.stride + column
                 if layer.format == .int8 {
@@ -94,6 +122,39 @@ package struct Ops {
                         layer.inputs, width, &epilogue, out, y.stride)
                 }
             }
+        }
+    }
+
+    /// Of each first token's row either itself or what it differs by from the reference, whichever has the finer steps.
+    private func relate(_ x: Activations, _ layer: Linear, _ firstTokens: FirstTokens) {
+        guard let reference = layer.reference, let quantized = x.quantized else { return }
+        precondition(x.values.columns == layer.inputs)
+        if writesReferences { return write(reference, of: layer, quantized) }
+        func one(_ row: Int) {
+            precondition(row < x.rows)
+            var out = quantized.kernelRows(from: row)
+            kernels.pointee.quantize_relative_u8(x.values.base + row * x.values.stride, reference.input, layer.inputs, &out)
+        }
+        switch firstTokens {
+        case .first(let sequences): share(sequences.count) { for index in $0 { one(sequences[index].lowerBound) } }
+        case .all: share(x.rows) { $0.forEach(one) }
+        }
+    }
+
+    /// The first row in int8, and its product: a difference to it is exact, whatever the row lost by its rounding.
+    private func write(_ reference: Linear.Reference, of layer: Linear, _ quantized: QuantizedRows) {
+        var row = quantized.kernelRows
+        for index in 0..<layer.inputs {
+            reference.input[index] = row.scale.pointee * Float(Int32(row.values[index]) - row.zero.pointee)
+        }
+        for panel in 0..<layer.panels {
+            let column = panel * Linear.panel
+            var weights = layer.int8Panel(panel)
+            var epilogue = apus_epilogue(
+                bias: layer.bias.base + column, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
+            kernels.pointee.gemm_u8s8(
+                &row, 1, &weights, layer.steps, min(Linear.panel, layer.outputs - column), &epilogue,
+                reference.output + column, Linear.panel)
         }
     }
 

@@ -42,7 +42,7 @@ package struct RowProducts: @unchecked Sendable {
         x.withUnsafeBufferPointer { x in
             y.withUnsafeMutableBufferPointer { y in
                 for first in stride(from: 0, to: rows, by: Linear.panel) {
-                    var epilogue = apus_epilogue(bias: noBias, residual: nil, residual_stride: 0, gelu: 0)
+                    var epilogue = apus_epilogue(bias: noBias, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
                     gemm(
                         x.baseAddress, columns, 1, panels + first * columns, columns, min(Linear.panel, rows - first),
                         &epilogue, y.baseAddress! + first, rows)

@@ -13,7 +13,11 @@ public struct Quantization: Sendable {
     public let matrices: Int
 
     /// Writes the int8 form of `model` as the directory `output`, where nothing may be yet: whole, or not at all.
-    public init(_ model: ModelDirectory, to output: String) throws(InputError) {
+    ///
+    /// - Parameter calibration: texts like those to come, by which weights are rounded so that the products of such texts keep
+    ///   their values, not each weight for itself; in int8, first tokens are then taken relative to that of an empty text, too.
+    ///   A thousand or two will do. Without any, to the nearest.
+    public init(_ model: ModelDirectory, to output: String, calibration: [Record] = []) throws(InputError) {
         try NewDirectory.requireFree(output)
         guard !model.isFastText else {
             throw InputError(
@@ -30,16 +34,20 @@ public struct Quantization: Sendable {
                     + "Quantize the model it was made from")
         }
         // Refuses what could not be served afterwards: a tensor of another shape or type, a tokenizer of another model.
-        _ = try TextTokenizer(model, config: config, preparation: nil)
+        let tokenizer = try TextTokenizer(model, config: config, preparation: nil)
         let checkpoint = try Checkpoint.open(directory: model.path)
         var reader = try WeightReader(
             checkpoint, config, format: .int8, on: try .select(), into: Arena(), keepsParameters: true)
         _ = try config.architecture.model.init(config, &reader)
         _ = try reader.verifyAllUsed()
-        let tensors = try Self.tensors(reader.parameters)
+        let moments = try calibration.isEmpty ? [:] : Self.moments(config, checkpoint, tokenizer, calibration)
+        let tensors = try Self.tensors(reader.parameters, moments)
         let weights = Checkpoint.safetensors(tensors)
 
-        let newSettings = Self.settings(settings, ignoring: reader.parameters)
+        let addsReference =
+            !calibration.isEmpty && config.architecture.hasInt8Reference && settings["int8_reference"] == nil
+        let newSettings = Self.settings(
+            settings, ignoring: reader.parameters, adding: addsReference ? [.init("int8_reference", "empty_text")] : [])
         try NewDirectory.write(output) { directory throws(InputError) in
             try FileReplacement.write(weights, to: directory + "/model.safetensors")
             try FileReplacement.write(newSettings.serialized(pretty: true) + [0x0A], to: directory + "/config.json")
@@ -55,7 +63,9 @@ public struct Quantization: Sendable {
     }
 
     /// config.json, which says what became of the weights.
-    private static func settings(_ settings: JSONValue, ignoring parameters: [Parameter]) -> JSONValue {
+    private static func settings(
+        _ settings: JSONValue, ignoring parameters: [Parameter], adding added: [JSONValue.Member]
+    ) -> JSONValue {
         // Matrices that stay F32 are of layers that the groups' targets would name.
         let ignored = parameters.filter { $0.role == .exact && $0.tensor.shape.count == 2 }
         let layers = Set(ignored.map { String($0.name.dropLast(".weight".count)) }).sorted()
@@ -65,10 +75,38 @@ public struct Quantization: Sendable {
             let isType = ["dtype", "torch_dtype"].contains(member.name) && !member.value.isNull
             members.append(isType ? .init(member.name, "float32") : member)
         }
-        return .object(members + [.init("quantization_config", CompressedTensors.written(ignoring: layers))])
+        return .object(members + added + [.init("quantization_config", CompressedTensors.written(ignoring: layers))])
     }
 
-    private static func tensors(_ parameters: [Parameter]) throws(InputError) -> [NewTensor] {
+    /// Of the inputs of every product, in f32, by the name of its weights.
+    private static func moments(
+        _ config: ModelConfig, _ checkpoint: Checkpoint, _ tokenizer: TextTokenizer, _ texts: [Record]
+    ) throws(InputError) -> [String: SecondMoments] {
+        let recorder = InputRecorder()
+        let session = try InferenceSession(
+            config, checkpoint, try Classifier.Options(precision: .f32, backend: .simd, threads: 1).inference(),
+            recorder: recorder)
+        var batch: [Encoding] = []
+        var tokens = 0
+        for (index, record) in texts.enumerated() {
+            let encoding: Encoding
+            do { encoding = try tokenizer.encode(record.text, index: index) } catch {
+                throw InputError("calibration, line \(record.line)", "the text \(error.problem)")
+            }
+            if tokens + encoding.ids.count > session.batchTokens {
+                session.run(batch) { _ in }
+                (batch, tokens) = ([], 0)
+            }
+            batch.append(encoding)
+            tokens += encoding.ids.count
+        }
+        session.run(batch) { _ in }
+        return recorder.moments
+    }
+
+    private static func tensors(
+        _ parameters: [Parameter], _ moments: [String: SecondMoments]
+    ) throws(InputError) -> [NewTensor] {
         var tensors: [NewTensor] = []
         var names: Set<String> = []
         // Some are read twice: ALBERT's last layer.
@@ -89,7 +127,8 @@ public struct Quantization: Sendable {
             switch parameter.role {
             case .matrix:
                 let (values, scales) = try finite(matrix.quantized())
-                tensors.append(NewTensor(name, .i8, shape: tensor.shape, values))
+                let calibrated = moments[name]?.round(matrix, scales: scales)
+                tensors.append(NewTensor(name, .i8, shape: tensor.shape, calibrated ?? values))
                 tensors.append(NewTensor(name + "_scale", .f32, shape: [rows, 1], scales))
             case .exact:
                 let values = matrix.floats()

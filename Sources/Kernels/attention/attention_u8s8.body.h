@@ -205,7 +205,7 @@ APUS_INLINE void quantize_queries(size_t rows, const float *q, size_t stride, si
             ranges[r] = range_add(ranges[r], load_up_to(q + r * stride + c, head_size - c));
         memset(bytes + r * steps + head_size, 0, steps - head_size);
     }
-    quantize_rows(rows, q, stride, head_size, ranges, bytes, steps, scales, zeros);
+    quantize_rows(rows, q, stride, NULL, head_size, ranges, bytes, steps, scales, zeros);
 }
 
 void KERNEL(attention_u8s8)(const float *q, size_t q_stride, size_t queries, const float *k, const float *v,

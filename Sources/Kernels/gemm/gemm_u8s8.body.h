@@ -10,8 +10,8 @@ APUS_INLINE lanes16 dequantize(const int32_t *sums, lanes16 row_scale, lanes16_b
 
 /// sums[r][…] of rows `first` ..< `first` + `rows` become C; `gelu` and `add` (the residual) must be constants.
 APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_t first, size_t rows,
-                                    const apus_panel_s8 *b, const float *bias, const int gelu, const int add,
-                                    const float *residual, size_t residual_stride, float *c, size_t c_stride) {
+                                    const apus_panel_s8 *b, const apus_epilogue *epilogue, const int gelu, const int add,
+                                    float *c, size_t c_stride) {
     enum { VECTORS = APUS_PANEL / LANES };
     lanes16_bits weight_sums[VECTORS];
     lanes16 scales[VECTORS], biases[VECTORS];
@@ -19,20 +19,23 @@ APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_
     for (int v = 0; v < VECTORS; v++) {
         weight_sums[v] = lanes_load_bits(b->sums + v * LANES);
         scales[v] = lanes_load(b->scales + v * LANES);
-        biases[v] = lanes_load(bias + v * LANES);
+        biases[v] = lanes_load(epilogue->bias + v * LANES);
     }
     const float *row_scales = a->scale + first;
     const int32_t *row_zeros = a->zero + first;
+    const uint8_t *relative = epilogue->reference && a->relative ? a->relative + first : NULL;
+    const float *residual = add ? epilogue->residual + first * epilogue->residual_stride : NULL;
     c += first * c_stride;
-    residual += add ? first * residual_stride : 0;
     for (size_t r = 0; r < rows; r++) {
         lanes16 scale = (lanes16)row_scales[r];
         lanes16_bits zero = (lanes16_bits)row_zeros[r];
+        const float *reference = relative && relative[r] ? epilogue->reference : NULL;
 #pragma clang loop unroll(full)
         for (int v = 0; v < VECTORS; v++) {
-            lanes16 y = dequantize(&sums[r][v * LANES], scale, zero, weight_sums[v], scales[v], biases[v]);
+            lanes16 bias = reference ? lanes_load(reference + v * LANES) : biases[v];
+            lanes16 y = dequantize(&sums[r][v * LANES], scale, zero, weight_sums[v], scales[v], bias);
             if (gelu) y = lanes_gelu(y);
-            if (add) y += lanes_load(residual + r * residual_stride + v * LANES);
+            if (add) y += lanes_load(residual + r * epilogue->residual_stride + v * LANES);
             lanes_store(c + r * c_stride + v * LANES, y);
         }
     }
@@ -40,17 +43,17 @@ APUS_INLINE void finish_whole_panel(int32_t sums[][APUS_PANEL], const apus_rows_
 
 static void finish_u8s8(int32_t sums[][APUS_PANEL], const apus_rows_u8 *a, size_t first, size_t rows,
                         const apus_panel_s8 *b, size_t columns, const apus_epilogue *epilogue, float *c, size_t c_stride) {
-    const float *bias = epilogue->bias, *residual = epilogue->residual;
-    size_t stride = epilogue->residual_stride;
-    if (columns == APUS_PANEL && !residual && epilogue->gelu)
-        return finish_whole_panel(sums, a, first, rows, b, bias, 1, 0, residual, stride, c, c_stride);
-    if (columns == APUS_PANEL && !residual)
-        return finish_whole_panel(sums, a, first, rows, b, bias, 0, 0, residual, stride, c, c_stride);
+    if (columns == APUS_PANEL && !epilogue->residual && epilogue->gelu)
+        return finish_whole_panel(sums, a, first, rows, b, epilogue, 1, 0, c, c_stride);
+    if (columns == APUS_PANEL && !epilogue->residual)
+        return finish_whole_panel(sums, a, first, rows, b, epilogue, 0, 0, c, c_stride);
     if (columns == APUS_PANEL && !epilogue->gelu)
-        return finish_whole_panel(sums, a, first, rows, b, bias, 0, 1, residual, stride, c, c_stride);
+        return finish_whole_panel(sums, a, first, rows, b, epilogue, 0, 1, c, c_stride);
     for (size_t column = 0; column < columns; column += LANES)
         for (size_t r = 0; r < rows; r++) {
             size_t row = first + r;
+            int is_relative = epilogue->reference && a->relative && a->relative[row];
+            const float *bias = is_relative ? epilogue->reference : epilogue->bias;
             lanes16 y = dequantize(&sums[r][column], (lanes16)a->scale[row], (lanes16_bits)a->zero[row],
                                    lanes_load_bits(b->sums + column), lanes_load(b->scales + column),
                                    lanes_load(bias + column));

@@ -11,11 +11,13 @@ enum { APUS_PANEL = 64 };
 
 /// Rows quantized one by one: x[r][c] ≈ scale[r] · (values[r][c] − zero[r]), 0 ≤ zero[r] ≤ 255.
 /// values: [rows × columns], row stride in bytes. Where a row was not finite, its scale is NaN, its values and zero are 0.
+/// relative: NULL, or for each row whether it is x − reference that is there, in place of x.
 typedef struct apus_rows_u8 {
     uint8_t *values;
     size_t stride;
     float *scale;
     int32_t *zero;
+    uint8_t *relative;
 } apus_rows_u8;
 
 /// One panel of int8 weights, w[k][n] = scale[n] · values[k][n], packed by the same row's pack_s8.
@@ -28,11 +30,13 @@ typedef struct apus_panel_s8 {
 
 /// What becomes of a product: y = product + bias[n]; y = GELU(y) if `gelu`; y += residual[r][n] if there is one.
 /// bias: [64], readable to its end. residual: [rows × columns], stride in elements, or NULL; apart from the output.
+/// reference: NULL, or what an int8 product's relative rows get in place of the bias, [64]: it, and their reference's product.
 typedef struct apus_epilogue {
     const float *bias;
     const float *residual;
     size_t residual_stride;
     int gelu;
+    const float *reference;
 } apus_epilogue;
 
 /// What is added to a head's scores before the softmax: values[i · stride + j] for query i and key j. A stride of −1 gives one
@@ -77,7 +81,12 @@ typedef struct apus_kernels {
     /// Quantizes each row over its own range, widened to hold 0: scale = range / 255, s = 255 / range,
     /// zero = round(−lowest · s), values = round(x · s + zero), rounded once, ties to even. A range under 1e-30 counts as
     /// none: scale 1, all values zero; one past f32 gives the scale infinity. x: [rows × columns], columns ≥ 1.
+    /// No row is relative.
     void (*quantize_u8)(const float *x, size_t x_stride, size_t rows, size_t columns, const apus_rows_u8 *out);
+
+    /// One row, which `out` has as quantize_u8 wrote it: where x − reference has the smaller scale, it takes x's place, and
+    /// the row is relative. out->relative is not NULL.
+    void (*quantize_relative_u8)(const float *x, const float *reference, size_t columns, const apus_rows_u8 *out);
 
     /// out[r][c] = (x[r][c] − mean(x[r])) / √(var(x[r]) + epsilon) · gamma[c] + beta[c]; x and out may be the same.
     /// x, out: [rows × columns], dense. Sums: lane l adds columns l, l + 16, …; then the lanes' tree (lanes16.h).

@@ -8,6 +8,7 @@
 #define DECLARE_F32(kernel) extern __typeof__(*((apus_kernels *)0)->kernel) F32_KERNEL(kernel);
 DECLARE_F32(gemm_f32)
 DECLARE_F32(quantize_u8)
+DECLARE_F32(quantize_relative_u8)
 DECLARE_F32(layernorm_f32)
 DECLARE_F32(gelu_f32)
 DECLARE_F32(gelu_tanh_f32)
@@ -34,6 +35,7 @@ const apus_kernels KERNEL(kernels) = {
     .gemm_u8s8 = KERNEL(gemm_u8s8),
     .gemm_f32 = F32_KERNEL(gemm_f32),
     .quantize_u8 = F32_KERNEL(quantize_u8),
+    .quantize_relative_u8 = F32_KERNEL(quantize_relative_u8),
     .layernorm_f32 = F32_KERNEL(layernorm_f32),
     .gelu_f32 = F32_KERNEL(gelu_f32),
     .gelu_tanh_f32 = F32_KERNEL(gelu_tanh_f32),

@@ -49,6 +49,7 @@ APUS_INLINE void layernorm_rows(const size_t rows, const float *x, const float *
 void KERNEL(layernorm_f32)(const float *x, const float *gamma, const float *beta, float epsilon, size_t rows,
                            size_t columns, float *out, const apus_rows_u8 *quantized) {
     row_range ranges[TOGETHER];
+    if (quantized && quantized->relative) memset(quantized->relative, 0, rows);
     for (size_t row = 0, count; row < rows; row += count) {
         const float *from = x + row * columns;
         float *to = out + row * columns;
@@ -56,7 +57,7 @@ void KERNEL(layernorm_f32)(const float *x, const float *gamma, const float *beta
         if (count == TOGETHER) layernorm_rows(TOGETHER, from, gamma, beta, epsilon, columns, to, ranges);
         else layernorm_rows(1, from, gamma, beta, epsilon, columns, to, ranges);
         if (quantized)
-            quantize_rows(count, to, columns, columns, ranges, quantized->values + row * quantized->stride,
+            quantize_rows(count, to, columns, NULL, columns, ranges, quantized->values + row * quantized->stride,
                           quantized->stride, quantized->scale + row, quantized->zero + row);
     }
 }

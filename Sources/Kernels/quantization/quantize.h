@@ -19,9 +19,9 @@ APUS_INLINE row_range range_add(row_range range, lanes16 x) {
 enum { TOGETHER = 6 };
 _Static_assert(TOGETHER <= LANES, "a vector holds a figure of each row");
 
-/// Rows of x, `stride` apart, by their ranges; rows ≤ TOGETHER.
-APUS_INLINE void quantize_rows(size_t rows, const float *x, size_t stride, size_t columns, const row_range *ranges,
-                               uint8_t *values, size_t values_stride, float *scales, int32_t *zeros) {
+/// Rows of x, `stride` apart, less the reference where that is not NULL, by their ranges; rows ≤ TOGETHER.
+APUS_INLINE void quantize_rows(size_t rows, const float *x, size_t stride, const float *reference, size_t columns,
+                               const row_range *ranges, uint8_t *values, size_t values_stride, float *scales, int32_t *zeros) {
     float highests[LANES] = {0}, lowests[LANES] = {0}, damages[LANES] = {0}, per_units[LANES], offsets[LANES], parts[LANES];
     for (size_t r = 0; r < rows; r++) {
         highests[r] = lanes_largest(ranges[r].highest);
@@ -50,6 +50,7 @@ APUS_INLINE void quantize_rows(size_t rows, const float *x, size_t stride, size_
         for (size_t c = 0; c < columns; c += LANES) {
             size_t count = columns - c;
             lanes16 y = count >= LANES ? lanes_load(x + c) : lanes_load_part(x + c, count, 0.0f);
+            if (reference) y -= count >= LANES ? lanes_load(reference + c) : lanes_load_part(reference + c, count, 0.0f);
             lanes16_bits q = lanes_whole(lanes_fma(y, per_unit, offset));
             q = q < 0 ? (lanes16_bits)0 : q;
             q = q > 255 ? (lanes16_bits)255 : q;

@@ -37,7 +37,7 @@ package struct DebertaV2ForSequenceClassification: SequenceClassifier {
             try settings.flag("position_biased_input", default: true)
             ? try weights.table("\(name).position_embeddings.weight", config.positions, width) : nil
         let typeTable = try config.sizes.types.flatMap { types throws(InputError) in
-            types.value > 0 ? try weights.table("\(name).token_type_embeddings.weight", types, width) : nil
+            types.value > 0 ? try weights.table("\(name).token_type_embeddings.weight", types, width, isExact: true) : nil
         }
         places =
             positions == nil && typeTable == nil
