@@ -35,7 +35,7 @@ def test_prometheus_takes_its_configurations(tmp_path):
     folder = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
     (folder / "space.token").write_text("hf_…", encoding="utf-8")
     for name in ("prometheus.yml", "space.yml"):
-        assert "9 rules found" in promtool("check", "config", name, cwd=folder)
+        assert "10 rules found" in promtool("check", "config", name, cwd=folder)
     ignored = (DEPLOY / "prometheus/.gitignore").read_text(encoding="utf-8").split()
     assert read_yaml("prometheus/space.yml")["scrape_configs"][0]["authorization"]["credentials_file"] in ignored
 
