@@ -261,7 +261,7 @@ def detection(name: str, reference: Reference, usual: Observed, shifted: Observe
     # A server that was asked 1,000 times.
     window = [one.tokens[random.integers(len(one))] for one in
               (shifted if random.random() < share else usual for _ in range(1000))]
-    tokens = ", ".join(f"`{token}`" for token in reference.risen(window, names)[:6])
+    tokens = ", ".join(f"`{token}`".replace("|", "\\|") for token in reference.risen(window, names)[:6])
     return f"| {name} | {share:.0%} | " + " | ".join(seen) + f" | {tokens} |"
 
 
