@@ -29,7 +29,7 @@ from traffic_with_labels import TEXTS, Traffic
 
 SCRIPTS = REPOSITORY / "deploy/scripts"
 ROUND_SECONDS = 1500  # on a machine that does much else
-SETTINGS = {"TRAINING": "--epochs 3 --learning-rate 2e-4 --batch-size 32", "REPLAY": "1.5", "MAX_DROP": "0.03", "MIN_GAIN": "0.02",
+SETTINGS = {"TRAINING": "--epochs 2 --learning-rate 2e-4 --batch-size 32", "REPLAY": "1", "MAX_DROP": "0.03", "MIN_GAIN": "0.02",
             "SHADOW_TEXTS": "200", "MIN_AGREEMENT": "0.3", "SHARES": "20% 50%", "CANARY_REQUESTS": "60", "WAIT": "300"}
 
 
