@@ -1,7 +1,7 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
 .PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
 	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
-	build setup train clean help
+	build setup train training-tools clean help
 
 APT_PACKAGES := curl
 # What only some tests and the benchmarks open or link.
@@ -135,6 +135,8 @@ bench-baseline: setup ## stores this machine's figures as its instruction set's 
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
 	python3 tools/bench_report.py store --suite $(SUITE)
+
+training-tools: $(VENV)/.installed ## Python with what the programs in tools/ need, .build-venv
 
 train: build $(VENV)/.installed ## fine-tune the shipped model anew: make train DATASET=../shared/data/tweeteval-sentiment
 	rm -rf .build-train/model .build-train/int8

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class World:
     def round_is_over(self) -> bool:
         assert self.traffic.failure is None, self.traffic.failure
         self.models()
+        time.sleep(0.5)  # the machine has better to do than to answer this
         return requests.get(self.hook, timeout=10).json()["running"] is None
 
     def answered(self, texts: int) -> None:
@@ -119,12 +121,14 @@ def world(apus: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     # The server's own texts: those that the reference profile was made of. The shifted ones were never seen by anybody.
     traffic = Traffic(server.url, {
         "usual": rows(data, "val"), "shifted": [(without_vowels(text), label) for text, label in rows(data, "test")[2000:6000]]})
-    hook = subprocess.Popen([SCRIPTS / "retrain_hook.py", "--work", folder / "rounds", "--port", "0"], env=environment,
-                            stderr=subprocess.PIPE, text=True)
+    log = folder / "hook.log"
+    with log.open("w") as output:
+        hook = subprocess.Popen([SCRIPTS / "retrain_hook.py", "--work", folder / "rounds", "--port", "0"], env=environment,
+                                stderr=output)
     processes = [hook]
     watching = None
     try:
-        address = re.search(r"http://\S+", hook.stderr.readline())[0]
+        address = until(lambda: re.search(r"http://\S+", log.read_text()), "the hook listens", 20)[0]
         manager, manager_address = alertmanager(folder, address)
         processes.append(manager)
         watching = prometheus(folder, server, manager_address)

@@ -23,7 +23,7 @@ GRANTS = {
 }
 # Steps that are given a secret or a token, by their script.
 TRUSTED = {"previous_gate.sh", "comment_on_pull_request.sh", "publish_image.sh", "publish_manifest.sh", "deploy_space.sh",
-           "create_release.sh"}
+           "create_release.sh", "retrain.sh"}
 
 
 class Loader(yaml.SafeLoader):
@@ -63,7 +63,7 @@ def values(content: Any) -> Iterator[str]:
 
 
 def test_the_workflows_are_those_of_the_readme():
-    assert set(DOCUMENTS) == {"ci", "model-gate", "benchmark", "benchmark-comment", "deploy"}
+    assert set(DOCUMENTS) == {"ci", "model-gate", "benchmark", "benchmark-comment", "deploy", "retrain"}
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ def test_scripts_make_only_targets_that_are_here(make_targets):
 
 def test_every_script_is_used_and_tested():
     workflows = "".join(path.read_text() for path in WORKFLOWS) + (REPOSITORY / "Dockerfile").read_text()
-    tests = "".join(path.read_text() for folder in ("Workflows", "Container") for path in (REPOSITORY / "Tests" / folder).glob("test_*.py"))
+    tests = "".join(path.read_text() for folder in ("Workflows", "Container", "Loop") for path in (REPOSITORY / "Tests" / folder).glob("test_*.py"))
     scripts = {path.name: path.read_text() for path in (REPOSITORY / "deploy/scripts").glob("*.sh")}
     for name in scripts:
         callers = workflows + "".join(text for other, text in scripts.items() if other != name)
