@@ -27,6 +27,8 @@ WELL = "apus"
 WELL_SECONDS = 12
 NO_DRIFT = ("--drift-min-samples", "1000000", "--drift-window", "1000000")
 DRIFT = ("--drift-min-samples", "200", "--drift-window", "300")
+# The shadow says other things than the model that answers; the canary the same.
+ROLLOUT = ("--model", f"a={SHIPPED}", "--model", f"b={SHIPPED}", "--model", f"c={TINY}", "--canary", "b=50%", "--shadow", "c")
 
 
 class Clients(threading.Thread):
@@ -221,10 +223,9 @@ def judge(server: Server, text: str, is_right: Callable[[str], bool]) -> None:
 
 
 class WorseCanary(Fault):
-    """Whoever judges finds all answers right, and then those of the canary wrong. Beside it a shadow that says other things."""
+    """Whoever judges finds all answers right, and then those of the canary wrong."""
 
-    options = ("--model", f"a={SHIPPED}", "--model", f"b={SHIPPED}", "--model", f"c={TINY}", "--canary", "b=50%", "--shadow", "c",
-               *NO_DRIFT)
+    options = (*ROLLOUT, *NO_DRIFT)
     right = True
 
     def ask(self) -> None:
@@ -259,7 +260,7 @@ class Silence(Fault):
 class Usual(Fault):
     """Not a fault: some of everything that a server that is well is asked."""
 
-    options = DRIFT
+    options = (*ROLLOUT, *DRIFT)
     pause = 0.2
 
     def __init__(self, server: Server, usual: list[str]):
