@@ -54,49 +54,61 @@ struct TextPrediction: Sendable {
             let model = try asked ?? models.model(for: key ?? context.facts.values.withLock { $0.identifier })
             return try encoded(body, model, context, since: start)
         }
-        var prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
+        let prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
             deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
+        // Requests that name no model are shared between the default model and the canary.
         let isShared = inPath == nil && prepared.body.model == nil
-        var answer: InferenceQueue.Answer
-        do {
-            answer = try await prepared.model.queue.predict(prepared.encodings, for: client)
-        } catch {
-            if isShared { Self.noteFailure(error, of: prepared.model, models, after: ContinuousClock.now - start) }
-            // A canary that has no answer must not be the client's trouble.
-            guard isShared, !(error is RequestError), let standard = models.standard, prepared.model !== standard else {
-                throw error
-            }
-            prepared = try encoded(prepared.body, standard, context, since: .now)
-            answer = try await standard.queue.predict(prepared.encodings, for: client)
-        }
-        let model = prepared.model
+        let (answered, answer) = try await answer(prepared, client, context, sharedBy: isShared ? models : nil, since: start)
+        let predictions = answered.predictions(answer)
         context.facts.values.withLock { facts in
             (facts.timing.queue, facts.timing.infer) = (answer.queued, answer.inferred)
         }
-        model.metrics.record(answer, tokenized: prepared.duration)
-        var first = 0
-        let predictions = prepared.inputs.map { input in
-            defer { first += input.encodings.count }
-            return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
+        note(answered, answer, predictions, models, context)
+        if isShared {
+            Self.note(predictions.map(\.best.label), of: answered.model, models, in: ContinuousClock.now - start)
         }
+        return (answered.body, answered.model, predictions)
+    }
+
+    /// Has the model answer; where a canary has none, the default model, as that must not be the client's trouble.
+    ///
+    /// - Parameter models: those that share the request; nil where it names its model.
+    private func answer<RequestBody: Body>(
+        _ prepared: Prepared<RequestBody>, _ client: InferenceQueue.Client, _ context: ApusRequestContext,
+        sharedBy models: ModelRegistry.Models?, since start: ContinuousClock.Instant
+    ) async throws -> (Prepared<RequestBody>, InferenceQueue.Answer) {
+        do {
+            return (prepared, try await prepared.model.queue.predict(prepared.encodings, for: client))
+        } catch {
+            guard let models else { throw error }
+            Self.noteFailure(error, of: prepared.model, models, after: ContinuousClock.now - start)
+            guard !(error is RequestError), let standard = models.standard, prepared.model !== standard else { throw error }
+            let again = try encoded(prepared.body, standard, context, since: .now)
+            return (again, try await standard.queue.predict(again.encodings, for: client))
+        }
+    }
+
+    /// Tells all who keep count of answers, or remember them.
+    private func note(
+        _ prepared: Prepared<some Body>, _ answer: InferenceQueue.Answer, _ predictions: [Prediction],
+        _ models: ModelRegistry.Models, _ context: ApusRequestContext
+    ) {
+        let (model, body) = (prepared.model, prepared.body)
         let identifier = context.facts.values.withLock { $0.identifier }
+        model.metrics.record(answer, tokenized: prepared.duration)
         if let traits = prepared.traits { model.drift?.record(predictions, traits) }
         model.memory?.record(predictions, of: identifier)
-        records?.record(
-            prepared.body.texts, pairs: prepared.body.pairs, predictions, of: identifier, model: model.identity)
-        if isShared { Self.note(predictions.map(\.best.label), of: model, models, in: ContinuousClock.now - start) }
+        records?.record(body.texts, pairs: body.pairs, predictions, of: identifier, model: model.identity)
         if let shadow = models.shadow, model === models.standard {
             shadow.offer(
                 predictions.indices.map { index in
                     Shadow.Sample(
-                        text: prepared.body.texts[index], pair: Self.pair(index, prepared.body),
-                        longTexts: prepared.body.longTexts, truncationSide: prepared.body.truncationSide,
-                        prediction: predictions[index], duration: answer.inferred / predictions.count,
-                        identifier: identifier, answeredBy: model)
+                        text: body.texts[index], pair: Self.pair(index, body), longTexts: body.longTexts,
+                        truncationSide: body.truncationSide, prediction: predictions[index],
+                        duration: answer.inferred / predictions.count, identifier: identifier, answeredBy: model)
                 })
         }
-        return (prepared.body, model, predictions)
     }
 
     /// The one that the path or the body names; nil where neither does.
@@ -165,6 +177,15 @@ struct TextPrediction: Sendable {
         /// For drift.
         let traits: [TextTraits]?
         let duration: Duration
+
+        /// The answer's predictions are of encodings; these are of texts.
+        func predictions(_ answer: InferenceQueue.Answer) -> [Prediction] {
+            var first = 0
+            return inputs.map { input in
+                defer { first += input.encodings.count }
+                return model.classifier.prediction(input, answer.predictions[first..<first + input.encodings.count])
+            }
+        }
     }
 
     /// The body, within the limits.
