@@ -44,17 +44,15 @@ public enum FileReplacement {
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw failure() }
-        do throws(InputError) {
-            do throws(InputError) { try fill(descriptor) } catch {
-                close(descriptor)
-                throw error
-            }
-            let isSynced = fsync(descriptor) == 0
-            guard close(descriptor) == 0, isSynced, rename(temporary, path) == 0 else { throw failure() }
-        } catch {
-            unlink(temporary)
+        var isWhole = false
+        defer { if !isWhole { unlink(temporary) } }
+        do throws(InputError) { try fill(descriptor) } catch {
+            close(descriptor)
             throw error
         }
+        let isSynced = fsync(descriptor) == 0
+        guard close(descriptor) == 0, isSynced, rename(temporary, path) == 0 else { throw failure() }
+        isWhole = true
     }
 
     /// Writes behind what a file holds already, an empty line between.

@@ -94,12 +94,9 @@ package final class Feedback: Sendable {
 
     /// What is remembered of one model's answers.
     struct Memory: Sendable {
-        fileprivate let feedback: Feedback
+        let feedback: Feedback
         /// What its answers are told apart by; the same for a model of the same name, digest and labels.
         let number: UInt16
-
-        /// How right it was within the window; nil where nothing was said.
-        var live: LiveAccuracy? { feedback.live()[number] }
 
         /// Remembers the answers to a request's texts.
         func record(_ predictions: [Prediction], of identifier: String) {
@@ -206,7 +203,7 @@ package final class Feedback: Sendable {
         let kept = state.withLock { $0.ring.answers.count }
         let live = live()
         let members = models.compactMap { model in
-            model.memory.flatMap { live[$0.number] }.map { JSONValue.Member(model.names.name, $0.json) }
+            model.accuracy(live).map { JSONValue.Member(model.names.name, $0.json) }
         }
         return [
             "answers": .integer(kept), "limit": .integer(options.answers),

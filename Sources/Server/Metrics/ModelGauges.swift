@@ -12,7 +12,13 @@ enum ModelGauges {
             { model in all.canary.flatMap { $0.name == model.names.name ? values($0) : nil } ?? [] }
         }
         func judged(_ figures: @escaping (LiveAccuracy) -> [Value]) -> (ServedModel) -> [Value] {
-            { model in model.memory.flatMap { live[$0.number] }.map(figures) ?? [] }
+            { model in model.accuracy(live).map(figures) ?? [] }
+        }
+        // One report for all of its gauges.
+        let reports = Dictionary(
+            uniqueKeysWithValues: models.compactMap { model in model.drift.map { (model.names.name, $0.current) } })
+        func drift(_ values: @escaping (DriftMonitor.Report) -> [Value]) -> (ServedModel) -> [Value] {
+            { model in reports[model.names.name].map(values) ?? [] }
         }
         let rows: [(name: String, values: (ServedModel) -> [Value])] = [
             ("apus_cache_hits_total", { [([], Double($0.classifier.cacheHits))] }),
@@ -21,10 +27,10 @@ enum ModelGauges {
                 "apus_canary_state",
                 canary { canary in Canary.State.allCases.map { ([("state", $0.rawValue)], $0 == canary.state ? 1 : 0) } }
             ),
-            ("apus_drift_embedding_distance", { embeddingDrift($0) }),
-            ("apus_drift_js_distance", { drift($0, \.jensenShannonDistance) }),
-            ("apus_drift_psi", { drift($0, \.stabilityIndex) }),
-            ("apus_drift_samples", { $0.drift.map { [([], Double($0.current.samples))] } ?? [] }),
+            ("apus_drift_embedding_distance", drift(embedding)),
+            ("apus_drift_js_distance", drift { figures($0, \.jensenShannonDistance) }),
+            ("apus_drift_psi", drift { figures($0, \.stabilityIndex) }),
+            ("apus_drift_samples", drift { [([], Double($0.samples))] }),
             ("apus_gate_accuracy", { $0.gate.map { [([], $0.accuracy)] } ?? [] }),
             ("apus_live_accuracy", judged { [([], $0.metrics.accuracy)] }),
             (
@@ -48,15 +54,14 @@ enum ModelGauges {
         }
     }
 
-    private static func drift(_ model: ServedModel, _ figure: (DriftMonitor.Figures) -> Double) -> [Value] {
-        guard let figures = model.drift?.current.figures else { return [] }
-        return ReferenceProfile.Feature.allCases.compactMap { feature in
-            figures[feature].map { ([("feature", feature.rawValue)], figure($0)) }
+    private static func figures(_ report: DriftMonitor.Report, _ figure: (DriftMonitor.Figures) -> Double) -> [Value] {
+        ReferenceProfile.Feature.allCases.compactMap { feature in
+            report.figures[feature].map { ([("feature", feature.rawValue)], figure($0)) }
         }
     }
 
-    private static func embeddingDrift(_ model: ServedModel) -> [Value] {
-        guard let shift = model.drift?.current.embedding else { return [] }
+    private static func embedding(_ report: DriftMonitor.Report) -> [Value] {
+        guard let shift = report.embedding else { return [] }
         return [([("part", "mean")], shift.mean), ([("part", "covariance")], shift.covariance)]
     }
 

@@ -45,6 +45,12 @@ final class ModelRegistry: Sendable {
             return nil
         }
 
+        /// From now on the model of this name is for nothing but itself.
+        mutating func endRole(of name: String) {
+            if canary?.name == name { canary = nil }
+            if shadow?.model.names.name == name { shadow = nil }
+        }
+
         /// The one in the path.
         func model(of context: ApusRequestContext) throws(RequestError) -> ServedModel {
             try model(context.modelInPath ?? "")

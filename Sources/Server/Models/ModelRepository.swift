@@ -32,11 +32,7 @@ actor ModelRepository {
     }
 
     private static func named(_ served: [ServedModel], _ sources: [ModelSource]) -> [(name: String, source: ModelSource)] {
-        zip(served, sources).map { model, source in
-            var source = source
-            source.role = nil
-            return (model.names.name, source)
-        }
+        zip(served, sources).map { ($0.names.name, $1.withoutRole) }
     }
 
     /// Whether clients may load and unload.
@@ -201,9 +197,8 @@ actor ModelRepository {
     private func put(_ model: ServedModel, _ source: ModelSource) throws {
         let name = model.names.name
         try change(or: .request) { (models) throws(InputError) in try rollout.put(model, as: source.role, into: &models) }
-        var source = source
         let role = source.role
-        source.role = nil
+        let source = source.withoutRole
         if let index = sources.firstIndex(where: { $0.name == name }) {
             sources[index].source = source
         } else {
@@ -231,8 +226,7 @@ actor ModelRepository {
         }
         registry.change { models in
             models.served.removeAll { $0.names.name == name }
-            if models.canary?.name == name { models.canary = nil }
-            if models.shadow?.model.names.name == name { models.shadow = nil }
+            models.endRole(of: name)
         }
         metrics.registry.remove(("model", name))
         logger.notice("a model was unloaded", metadata: ["name": .string(name)])

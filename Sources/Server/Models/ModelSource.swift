@@ -21,6 +21,12 @@ public struct ModelSource: Sendable, Equatable {
         self.revision = revision
     }
 
+    var withoutRole: ModelSource {
+        var source = self
+        source.role = nil
+        return source
+    }
+
     public static func isName(_ text: String) -> Bool { text.wholeMatch(of: /[A-Za-z0-9._\-]{1,128}/) != nil }
 
     private static let members = ["model", "revision", "precision", "text_preparation"] + roles

@@ -94,6 +94,9 @@ final class ServedModel: Sendable {
         return facts.object ?? []
     }
 
+    /// How right it was, of what `Feedback.live()` says of all models; nil where nothing was said of it.
+    func accuracy(_ live: [UInt16: LiveAccuracy]) -> LiveAccuracy? { memory.flatMap { live[$0.number] } }
+
     /// What `GET /status` says of it.
     var status: [JSONValue.Member] {
         facts + [

@@ -63,11 +63,11 @@ final class Canary: Sendable {
     }
 
     private func judge(_ own: ServedModel, _ standard: ServedModel) {
-        let (accuracy, standardAccuracy) = (own.memory?.live, standard.memory?.live)
+        let live = own.memory?.feedback.live() ?? [:]
         let objection = figures.withLock { figures -> CanaryObjection? in
             guard figures.objection == nil else { return nil }
             figures.objection = figures.own.objection(
-                against: figures.standard, accuracy: accuracy, standardAccuracy: standardAccuracy)
+                against: figures.standard, accuracy: own.accuracy(live), standardAccuracy: standard.accuracy(live))
             return figures.objection
         }
         guard let objection else { return }

@@ -29,8 +29,7 @@ struct Rollout: Sendable {
                     + "has \(standard.classifier.labels.joined(separator: ", ")), which is what its clients understand")
         }
         models.put(model)
-        if models.canary?.name == name { models.canary = nil }
-        if models.shadow?.model.names.name == name { models.shadow = nil }
+        models.endRole(of: name)
         switch role {
         case nil: break
         case .canary(share: 1): models.defaultName = name
