@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from binary_and_data import REPOSITORY
@@ -51,3 +53,14 @@ def copy_of_shipped_model(apus: Path, directory: Path) -> Path:
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         (directory / name).symlink_to(resources(apus) / name)
     return directory
+
+
+def change_tensor(path: Path, name: str, edit: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Puts another float32 tensor where one is in a file of safetensors."""
+    data = bytearray(path.read_bytes())
+    length = int.from_bytes(data[:8], "little")
+    tensor = json.loads(data[8:8 + length])[name]
+    start, end = (8 + length + offset for offset in tensor["data_offsets"])
+    values = np.frombuffer(bytes(data[start:end]), np.float32).reshape(tensor["shape"])
+    data[start:end] = edit(values).astype(np.float32).tobytes()
+    path.write_bytes(data)

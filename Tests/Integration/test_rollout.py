@@ -17,7 +17,7 @@ import requests
 import tritonclient.http
 
 from apus_server import Server, until
-from supplies import TINY
+from supplies import TINY, change_tensor
 
 LABELS = ("negative", "neutral", "positive")
 # A letter of the small model's vocabulary; the row of its embedding is damaged in a model that cannot answer it.
@@ -32,12 +32,12 @@ def model_of(tmp_path: Path) -> Callable[..., Path]:
         directory = tmp_path / f"model-{len(list(tmp_path.iterdir()))}"
         shutil.copytree(TINY, directory)
         if label:
-            change(directory / "model.safetensors", "classifier.bias",
-                   lambda bias: bias + 20 * (np.array(LABELS) == label))
+            change_tensor(directory / "model.safetensors", "classifier.bias",
+                          lambda bias: bias + 20 * (np.array(LABELS) == label))
         if poisoned:
             row = (TINY / "vocab.txt").read_text(encoding="utf-8").split("\n").index(POISON)
-            change(directory / "model.safetensors", "bert.embeddings.word_embeddings.weight",
-                   lambda rows: np.where(np.arange(len(rows))[:, None] == row, np.nan, rows))
+            change_tensor(directory / "model.safetensors", "bert.embeddings.word_embeddings.weight",
+                          lambda rows: np.where(np.arange(len(rows))[:, None] == row, np.nan, rows))
         if labels:
             config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
             config |= {"id2label": labels, "label2id": {name: int(number) for number, name in labels.items()}}
@@ -45,17 +45,6 @@ def model_of(tmp_path: Path) -> Callable[..., Path]:
         return directory
 
     return make
-
-
-def change(path: Path, name: str, edit: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Puts another float32 tensor where one is in a file of safetensors."""
-    data = bytearray(path.read_bytes())
-    length = int.from_bytes(data[:8], "little")
-    tensor = json.loads(data[8:8 + length])[name]
-    start, end = (8 + length + offset for offset in tensor["data_offsets"])
-    values = np.frombuffer(bytes(data[start:end]), np.float32).reshape(tensor["shape"])
-    data[start:end] = edit(values).astype(np.float32).tobytes()
-    path.write_bytes(data)
 
 
 def ask(server: Server, text: str = "a good day", key: str | None = None, **body) -> requests.Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.append(str(REPOSITORY / "Tests/Integration"))  # apus_server.py, monitoring.py
+sys.path += [str(REPOSITORY / "Tests/Integration"), str(REPOSITORY / "tools")]
 
 pytest.register_assert_rewrite("apus_server")
 

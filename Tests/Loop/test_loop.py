@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 import yaml
@@ -24,8 +25,8 @@ from apus_server import Server, free_port, until
 from conftest import REPOSITORY
 from monitoring import faster_rules, read_yaml
 from prometheus_server import Prometheus
-from slang import LABELS, rows, without_vowels
-from supplies import resources, tool
+from streams import rows, without_vowels
+from supplies import change_tensor, resources, tool
 from traffic_with_labels import TEXTS, Traffic
 
 SCRIPTS = REPOSITORY / "deploy/scripts"
@@ -189,15 +190,7 @@ def spoiled(world: World, tmp_path: Path) -> Path:
     for done in [*work.glob("*.done"), work / "name"]:
         done.unlink()
     (work / "name").write_text(f"spoiled-{tmp_path.name[-8:]}\n")
-    path = work / "int8/model.safetensors"
-    content = bytearray(path.read_bytes())
-    length = int.from_bytes(content[:8], "little")
-    start, end = (8 + length + offset for offset in json.loads(content[8:8 + length])["classifier.bias"]["data_offsets"])
-    assert end - start == 4 * len(LABELS)
-    import numpy as np
-    bias = np.frombuffer(bytes(content[start:end]), np.float32) + np.array([20, 0, 0], np.float32)
-    content[start:end] = bias.tobytes()
-    path.write_bytes(content)
+    change_tensor(work / "int8/model.safetensors", "classifier.bias", lambda bias: bias + np.array([20, 0, 0]))
     return work
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import requests
 
-from slang import Row
+from streams import Row
 
 TEXTS = 8  # a request
 

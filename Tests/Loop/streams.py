@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-LABELS = ("negative", "neutral", "positive")
+from classification_data import label_names, load_split
+
 INNER_VOWELS = re.compile(r"(?<=[a-zA-Z])[aeiou](?=[a-zA-Z])")
 
 Row = tuple[str, str]  # text, label
@@ -14,9 +15,9 @@ Row = tuple[str, str]  # text, label
 
 def rows(data: Path, split: str) -> list[Row]:
     """Of TweetEval's sentiment task."""
-    texts, labels = ((data / f"tweeteval-sentiment/{split}_{what}.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-                     for what in ("text", "labels"))
-    return [(text, LABELS[int(label)]) for text, label in zip(texts, labels, strict=True)]
+    names = label_names(data / "tweeteval-sentiment")
+    loaded = load_split(data / "tweeteval-sentiment", split, names)
+    return [(text, names[label]) for text, label in zip(loaded.texts, loaded.labels, strict=True)]
 
 
 def without_vowels(text: str) -> str:
