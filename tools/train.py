@@ -40,7 +40,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 # What decides the weights, beside the base and the data: a checkpoint made with others is refused.
 DECISIVE = ("class_weights", "text_preparation", "seeds", "epochs", "batch_size", "learning_rate", "layer_decay",
-            "label_smoothing", "hard_weight", "max_length", "bf16", "distill", "add_emoji", "emoji_batches")
+            "label_smoothing", "hard_weight", "max_length", "bf16", "distill", "keep_base", "add_emoji", "emoji_batches")
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,6 +95,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
                        help="texts without labels, one a line (.gz too), to learn teachers' probabilities of")
     group.add_argument("--hard-weight", type=share, default=0.5,
                        help="of a label's loss where a teacher's probabilities have the rest (default: 0.5)")
+    group.add_argument("--keep-base", action="store_true",
+                       help="of a base that tells these labels already: put as much of its weights back as is best on the "
+                       "validation split")
     group.add_argument("--add-emoji", action="store_true",
                        help="give every emoji a token (WordPiece) and teach it to mean its name")
     group.add_argument("--emoji-batches", type=positive, default=800, help="of 32 texts, to teach the emoji with")
@@ -186,6 +189,8 @@ def train(arguments: argparse.Namespace) -> int:
     options = Options(arguments.seeds, arguments.distill, arguments.max_length, arguments.emoji_batches)
     trainer = Trainer(classifier, recipe, options, weights, training, unlabelled, taught, validation, work)
     state = trainer.soup()
+    if arguments.keep_base:
+        state = trainer.with_base(state)
     if arguments.add_emoji:
         state = trainer.with_emoji(state)
     if weights.log_prior:

@@ -49,6 +49,7 @@ package final class InferenceSession: Sendable {
         _ config: ModelConfig, _ checkpoint: Checkpoint, _ options: Options, workers: InferenceWorkers? = nil,
         emptyText: Encoding? = nil, recorder: InputRecorder? = nil
     ) throws(InputError) {
+        try checkpoint.checkMemory(options.precision, vocabulary: config.vocabulary.value)
         let workers = workers ?? InferenceWorkers()
         self.workers = workers
         self.checkpoint = checkpoint

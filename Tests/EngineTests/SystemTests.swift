@@ -102,4 +102,46 @@ import Testing
         }
         #expect(quota(in: try tree("0::/\n", Self.version2Mount, mountedAs: "/../..", own))?.processors == 3.5)
     }
+
+    @Test func `the tightest group's memory is what is left, and pages of files are no loss`() throws {
+        let groups = "sys/fs/cgroup/system.slice"
+        let machine = "MemTotal:       8000000 kB\nMemFree:  1 kB\nMemAvailable:    3000000 kB\nSwapFree:  1000 kB\n"
+        let tree = try tree(
+            Self.version2, Self.version2Mount,
+            [
+                "proc/meminfo": machine, "\(groups)/memory.max": "1000000000\n", "\(groups)/memory.current": "900000000\n",
+                "\(groups)/memory.stat": "anon 5\ninactive_file 300000000\nactive_file 100000000\nslab 7\n",
+                "\(groups)/a/memory.max": "max\n", "\(groups)/a/memory.current": "1\n",
+                "\(groups)/a/b/memory.max": "2000000000\n", "\(groups)/a/b/memory.current": "800000000\n",
+                "\(groups)/other/memory.max": "1\n", "\(groups)/other/memory.current": "1\n",
+            ])
+        try withExtendedLifetime(tree) {
+            let room = try #require(MemoryRoom(root: tree.path))
+            #expect(room.bytes == 500_000_000)
+            #expect(room.owner.contains("953 MB that control group") && room.owner.hasSuffix("system.slice may have"))
+            try tree.write("100000000\n", to: "\(groups)/memory.max")
+            #expect(MemoryRoom(root: tree.path)?.bytes == 0, "a group beyond its limit")
+        }
+    }
+
+    @Test func `without a group's limit the machine's memory and swap are what is left, and nothing where nothing tells`()
+        throws
+    {
+        let groups = "sys/fs/cgroup/memory/docker"
+        let mounts = Self.version1Mount + "37 24 0:32 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n"
+        let tree = try tree(
+            Self.version1, mounts,
+            [
+                "proc/meminfo": "MemTotal: 64 kB\nMemAvailable: 40 kB\nSwapFree: 2 kB\n",
+                "\(groups)/memory.limit_in_bytes": "9223372036854771712\n", "\(groups)/memory.usage_in_bytes": "5\n",
+            ])
+        try withExtendedLifetime(tree) {
+            #expect(MemoryRoom(root: tree.path)?.bytes == 42 << 10)
+            try tree.write("30000\n", to: "\(groups)/memory.limit_in_bytes")
+            try tree.write("total_inactive_file 3\ninactive_file 1000\n", to: "\(groups)/memory.stat")
+            #expect(MemoryRoom(root: tree.path)?.bytes == 29998)
+        }
+        #expect(MemoryRoom(root: "/nowhere") == nil)
+        #expect((MemoryRoom()?.bytes ?? 1) > 0)
+    }
 }

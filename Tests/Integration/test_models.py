@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -266,6 +267,42 @@ def test_a_load_that_cannot_be_read_is_refused(start_server, body, status):
     assert answer.status_code == status and "error" in answer.json(), answer.text
     answer = repository(server, "models/a%20b/load", {"parameters": {"model": str(TINY)}})
     assert answer.status_code == 422 and "is no name" in answer.json()["error"]
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group of 400 MB; whoever is put there leaves it before the test ends."""
+    for top, name in [(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"), (Path("/sys/fs/cgroup"), "memory.max")]:
+        group = top / f"apus-test-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / name).write_text(str(400 << 20), encoding="ascii")
+        except OSError:
+            if group.is_dir():
+                group.rmdir()
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("no control group with a limit of memory can be made on this machine")
+
+
+def test_a_model_that_memory_cannot_hold_is_refused_before_it_takes_any(small_group, start_server, model_of):
+    big = model_of("big")
+    # All of it zeros, which take no place on the disk.
+    shape = [480, 1024, 1024]
+    size = 2 * int(np.prod(shape))
+    header = json.dumps({"w": {"dtype": "F16", "shape": shape, "data_offsets": [0, size]}}).encode("ascii")
+    with (big / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size)
+    server = start_server("--model", str(model_of("small")), "--allow-load")
+    (small_group / "cgroup.procs").write_text(str(server.process.pid), encoding="ascii")
+    answer = repository(server, "models/big/load", {"parameters": {"model": str(big)}})
+    assert answer.status_code == 422
+    assert "its weights take 480 MB of memory as int8, and" in answer.text, answer.text
+    assert f"the 400 MB that control group {small_group} may have" in answer.json()["error"]
+    assert word(ask(server)) == "small"
 
 
 def test_a_model_without_a_passed_gate_is_not_loaded_where_one_is_required(start_server, apus, tmp_path):

@@ -140,6 +140,23 @@ def test_texts_that_are_not_prepared_are_not_prepared_by_apus_either(
     assert ids == AutoTokenizer.from_pretrained(five_files)(text)["input_ids"]
 
 
+def test_of_a_bases_weights_is_kept_what_is_best_on_the_validation_split(
+        trained: Path, dataset: Path, tmp_path: Path) -> None:
+    arguments = ("--epochs", "1", "--learning-rate", "2e-3", "--class-weights", "negative=1000", "--min-accuracy", "0")
+    assert train(trained, dataset, tmp_path / "all-new", *arguments) == 0
+    assert train(trained, dataset, tmp_path / "mixed", *arguments, "--keep-base") == 0
+    log = json.loads((tmp_path / "mixed/training_report.json").read_text())["validation"]
+    tried = {float(entry["weights"].removeprefix("base^")): entry["accuracy"] + entry["macro_recall"]
+             for entry in log if entry["weights"].startswith("base^")}
+    assert list(tried) == [0, .25, .5, .75]
+    kept = max(tried, key=tried.get)
+    assert kept > 0
+    old, new, mixed = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "all-new", tmp_path / "mixed"))
+    for name, value in mixed.items():
+        torch.testing.assert_close(value, kept * old[name] + (1 - kept) * new[name])
+
+
+
 def test_a_soup_with_emoji_on_real_tweets_has_the_accuracy_that_apus_measures(
         data: Path, run_apus: Callable, tmp_path: Path) -> None:
     base = tmp_path / "base"

@@ -21,6 +21,7 @@ import pytest
 import requests
 import yaml
 
+import plot_dashboard  # in tools/
 from apus_server import Server, free_port, until
 from conftest import REPOSITORY
 from monitoring import faster_rules, read_yaml
@@ -33,6 +34,9 @@ SCRIPTS = REPOSITORY / "deploy/scripts"
 ROUND_SECONDS = 1500  # on a machine that does much else
 SETTINGS = {"TRAINING": "--epochs 2 --learning-rate 2e-4 --batch-size 32", "REPLAY": "1", "MAX_DROP": "0.03", "MIN_GAIN": "0.02",
             "SHADOW_TEXTS": "200", "MIN_AGREEMENT": "0.4", "SHARES": "20% 50%", "CANARY_REQUESTS": "60", "WAIT": "300"}
+# What a round is seen by, in the order of the picture in docs/operations.md.
+PANELS = ["Requests by status", "Percentiles", "Sentiment", "Drift: population stability index", "Drift: embeddings",
+          "Live accuracy", "Shadow: agreement", "Canary: share", "Feedback"]
 
 
 @dataclass
@@ -44,6 +48,7 @@ class World:
     hook: str  # the web hook's address
     environment: dict[str, str]
     known_models: set[str] = field(default_factory=set)
+    began: float = field(default_factory=time.time)
 
     def retrain(self, work: Path, *steps: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run([SCRIPTS / "retrain.sh", work, *steps], env=self.environment | environment, text=True,
@@ -180,6 +185,17 @@ def test_live_accuracy_on_the_shifted_stream_rose(world: World) -> None:
     print(f"live accuracy {before:.3f} -> {after:.3f}; the server's {live}")
     assert after > before + .02
     assert live["accuracy"] > before and live["macro_recall"] > .45
+
+
+def test_the_dashboard_shows_the_round(world: World, tmp_path: Path) -> None:
+    picture = tmp_path / "round.png"
+    minutes = (time.time() - world.began) / 60
+    panels = [argument for title in PANELS for argument in ("--panel", title)]
+    assert plot_dashboard.main(["--prometheus", world.prometheus.url, "--minutes", str(minutes), "--rate-interval", "15s",
+                                *panels, "--output", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    if "APUS_LOOP_PICTURE" in os.environ:
+        shutil.copyfile(picture, os.environ["APUS_LOOP_PICTURE"])
 
 
 @pytest.fixture

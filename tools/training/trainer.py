@@ -17,6 +17,7 @@ from training.member import UNLABELLED, Member, Recipe
 from training.work import Work
 
 SHARES = tuple(step / 10 for step in range(11))
+BASE_SHARES = (.25, .5, .75)
 HEAD_BIASES = ("classifier.bias", "classifier.out_proj.bias")
 
 
@@ -75,6 +76,18 @@ class Trainer:
         self.log += member.log
         return state
 
+    def with_base(self, state: State) -> State:
+        """Puts part of the base's weights back, where it is a classifier of these labels already: the mean of what it was and
+        what it became is often better than both (Wortsman et al. 2022, WiSE-FT)."""
+        base = {name: value.cpu() for name, value in self.classifier.fresh().state_dict().items()}
+        best, best_report = state, self.validate(state, "base^0")
+        for share in BASE_SHARES:
+            mixed = mean_weights([base, state], [share, 1 - share])
+            report = self.validate(mixed, f"base^{share}")
+            if goodness(report) > goodness(best_report):
+                best, best_report = mixed, report
+        return best
+
     def with_emoji(self, state: State) -> State:
         """Trains the embeddings of the emoji's tokens alone."""
         done = self.work.load("emoji.pt", "cpu")
@@ -128,6 +141,8 @@ def show(report: dict) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def mean_weights(members: list[State]) -> State:
-    return {name: torch.stack([member[name].float() for member in members]).mean(0) if value.is_floating_point()
-            else value for name, value in members[0].items()}
+def mean_weights(members: list[State], shares: list[float] | None = None) -> State:
+    """- shares: that add up to 1; None for the same of each."""
+    shares = shares or [1 / len(members)] * len(members)
+    return {name: sum(share * member[name].float() for share, member in zip(shares, members, strict=True))
+            if value.is_floating_point() else value for name, value in members[0].items()}

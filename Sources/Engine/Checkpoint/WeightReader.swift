@@ -23,6 +23,14 @@ struct Parameter: Sendable {
     let role: Role
 }
 
+/// A norm whose outputs y are read by products and added to what comes out behind them, by nothing else: y − c will do as well,
+/// with W·c in the products' biases and c in the bias of what is added to. Layers' names.
+struct MovableMean: Sendable {
+    let norm: String
+    let products: [String]
+    let addedTo: String
+}
+
 /// Hands out a checkpoint's tensors, each with the shape the architecture needs and packed for the products, and knows
 /// which were not asked for.
 package struct WeightReader {
@@ -30,6 +38,7 @@ package struct WeightReader {
     package let arena: Arena
     /// What was handed out, without the scales of I8 tensors, where that is to be kept: tensors may be copies in memory.
     private(set) var parameters: [Parameter] = []
+    private(set) var movableMeans: [MovableMean] = []
     private let keepsParameters: Bool
     private let recorder: InputRecorder?
     private let checkpoint: Checkpoint
@@ -137,6 +146,12 @@ package struct WeightReader {
             weights, bias: bias, format: format, hasReference: config.hasInt8Reference,
             moments: role == .matrix ? try recorder?.moments(of: names, columns: inputs.value) : nil, on: instructionSet,
             in: arena)
+    }
+
+    /// Says of a norm whither its outputs' mean may move; once is enough.
+    mutating func meanMayMove(from norm: String, into products: [String], addedTo: String) {
+        guard keepsParameters, !movableMeans.contains(where: { $0.norm == norm }) else { return }
+        movableMeans.append(MovableMean(norm: norm, products: products, addedTo: addedTo))
     }
 
     /// Every tensor must have been used, but those of no use; returns the ones that training left and that a classifier has no

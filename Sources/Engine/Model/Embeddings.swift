@@ -4,6 +4,8 @@ package struct Embeddings: Sendable {
     let places: PositionTable
     let norm: LayerNorm
     let projection: Linear?
+    /// The name of the norm whose outputs the layers take; nil where those are a projection's.
+    let outputNorm: String?
 
     /// - Parameters:
     ///   - name: what the tensors' names begin with.
@@ -22,6 +24,7 @@ package struct Embeddings: Sendable {
         places = try PositionTable(
             positions, types: typeTable, count: config.positions.value, columns: width.value, in: weights.arena)
         norm = try weights.layerNorm("\(name).LayerNorm", width, epsilon: config.sizes.layerNormEpsilon)
+        outputNorm = projection == nil ? "\(name).LayerNorm" : nil
         self.projection = try projection.map { projection throws(InputError) in
             try weights.linear(projection, from: width, to: config.hidden)
         }

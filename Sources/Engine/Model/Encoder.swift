@@ -39,6 +39,7 @@ package struct Encoder: Sendable {
             up = try weights.linear(names.up, from: hidden, to: intermediate)
             down = try weights.linear(names.down, from: intermediate, to: hidden)
             outputNorm = try weights.layerNorm(names.outputNorm, hidden, epsilon: epsilon)
+            weights.meanMayMove(from: names.attentionNorm, into: [names.up], addedTo: names.down)
         }
     }
 
@@ -55,8 +56,15 @@ package struct Encoder: Sendable {
         layers names: (Int) -> LayerNames
     ) throws(InputError) {
         var layers: [Layer] = []
+        var normBefore = embeddings.outputNorm
         for index in 0..<config.layers {
-            layers.append(try Layer(config, &weights, names(index), isLast: index == config.layers - 1))
+            let names = names(index)
+            layers.append(try Layer(config, &weights, names, isLast: index == config.layers - 1))
+            if let norm = normBefore {
+                weights.meanMayMove(
+                    from: norm, into: [names.query, names.key, names.value], addedTo: names.attentionOutput)
+            }
+            normBefore = names.outputNorm
         }
         self.init(config, embeddings, layers, bias: bias)
     }

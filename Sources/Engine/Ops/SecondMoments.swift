@@ -16,7 +16,7 @@ package final class InputRecorder {
     }
 }
 
-/// H = Σ x·xᵀ over the rows x that a product took: an error e of a row of its weights becomes Σ (e·x)² = eᵀ·H·e.
+/// H = Σ x·xᵀ over the rows x that a product took: an error e of a row of its weights becomes Σ (e·x)² = eᵀ·H·e. And their mean.
 package final class SecondMoments: @unchecked Sendable {
     private typealias Lanes = SIMD16<Float>
     private static let lanes = 16
@@ -28,10 +28,14 @@ package final class SecondMoments: @unchecked Sendable {
     /// [columns, columns]: of H the lower triangle; once it is factorized, L in the lower, Lᵀ in the upper one.
     private let sums: UnsafeMutablePointer<Float>
     private let zeros: UnsafeMutablePointer<Float>
+    private var total: [Double]
+    /// How many were seen.
+    private(set) var rows = 0
     private var isFactorized = false
 
     init(columns: Int) throws(InputError) {
         self.columns = columns
+        total = Array(repeating: 0, count: columns)
         sums = try arena.allocate(Float.self, columns * columns)
         zeros = try arena.allocate(Float.self, Linear.panel)
     }
@@ -40,6 +44,10 @@ package final class SecondMoments: @unchecked Sendable {
     func add(_ x: Matrix, _ ops: Ops) {
         precondition(x.columns == columns && ops.thread.pointee.count == 1 && !isFactorized)
         let (rows, panel) = (x.rows, Linear.panel)
+        self.rows += rows
+        for row in 0..<rows {
+            for column in 0..<columns { total[column] += Double(x.base[row * x.stride + column]) }
+        }
         var epilogue = apus_epilogue(bias: zeros, residual: nil, residual_stride: 0, gelu: 0, reference: nil)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: columns * rows + (rows + columns) * panel) { scratch in
             let transposed = scratch.baseAddress!  // [columns, rows]
@@ -59,6 +67,21 @@ package final class SecondMoments: @unchecked Sendable {
                 }
             }
         }
+    }
+
+    /// The rows' mean; nil where no inputs were seen.
+    var mean: [Float]? { rows == 0 ? nil : total.map { Float($0 / Double(rows)) } }
+
+    /// From now on the moments of x − c.
+    func center(at c: [Float]) {
+        precondition(c.count == columns && !isFactorized)
+        for row in 0..<columns {
+            for column in 0...row {
+                let crossed = total[row] * Double(c[column]) + total[column] * Double(c[row])
+                sums[row * columns + column] -= Float(crossed - Double(rows) * Double(c[row]) * Double(c[column]))
+            }
+        }
+        for column in 0..<columns { total[column] -= Double(rows) * Double(c[column]) }
     }
 
     /// The matrix' rows in int8 with the smallest eᵀ·H·e that one walk over the columns finds; nil where no inputs were seen.

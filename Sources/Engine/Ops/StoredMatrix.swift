@@ -92,6 +92,15 @@ package struct StoredMatrix {
         }
     }
 
+    /// W·x
+    func times(_ x: [Float]) -> [Float] {
+        precondition(x.count == columns)
+        let values = floats()
+        return (0..<rows).map { row in
+            Float((0..<columns).reduce(0.0) { $0 + Double(values[row * columns + $1]) * Double(x[$1]) })
+        }
+    }
+
     /// All values in int8, row by row, with one scale a row: value ≈ scale · int8. nil where a value is not finite.
     func quantized() -> (values: [Int8], scales: [Float])? {
         var scales: [Float] = []

@@ -41,7 +41,8 @@ public struct Quantization: Sendable {
         _ = try config.architecture.model.init(config, &reader)
         _ = try reader.verifyAllUsed()
         let moments = try calibration.isEmpty ? [:] : Self.moments(config, checkpoint, tokenizer, calibration)
-        let tensors = try Self.tensors(reader.parameters, moments)
+        let moved = Self.moved(reader.movableMeans, reader.parameters, moments)
+        let tensors = try Self.tensors(reader.parameters, moments, adding: moved)
         let weights = Checkpoint.safetensors(tensors)
 
         let addsReference =
@@ -104,8 +105,38 @@ public struct Quantization: Sendable {
         return recorder.moments
     }
 
+    /// What is added to which vector, so that the mean of what products take is zero: what all texts have in common then takes no
+    /// part of the steps of int8.
+    private static func moved(
+        _ means: [MovableMean], _ parameters: [Parameter], _ moments: [String: SecondMoments]
+    ) -> [String: [Float]] {
+        let tensors = Dictionary(parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        var moved: [String: [Float]] = [:]
+        func add(_ values: [Float], to name: String) {
+            moved[name] = moved[name].map { zip($0, values).map(+) } ?? values
+        }
+        for mean in means {
+            let biases = ([mean.norm, mean.addedTo] + mean.products).map { "\($0).bias" }
+            // The last layer's queries are of first tokens alone: most is known of what has most rows.
+            let inputs = mean.products.compactMap { moments["\($0).weight"] }
+            guard biases.allSatisfy({ tensors[$0] != nil }), inputs.count == mean.products.count,
+                let center = inputs.max(by: { $0.rows < $1.rows })?.mean
+            else { continue }
+            var centered: Set<ObjectIdentifier> = []
+            for moments in inputs where centered.insert(ObjectIdentifier(moments)).inserted { moments.center(at: center) }
+            add(center.map { -$0 }, to: "\(mean.norm).bias")
+            add(center, to: "\(mean.addedTo).bias")
+            for product in mean.products {
+                let weights = tensors["\(product).weight"]!
+                let matrix = StoredMatrix(weights, rows: weights.shape[0], columns: center.count)
+                add(matrix.times(center), to: "\(product).bias")
+            }
+        }
+        return moved
+    }
+
     private static func tensors(
-        _ parameters: [Parameter], _ moments: [String: SecondMoments]
+        _ parameters: [Parameter], _ moments: [String: SecondMoments], adding moved: [String: [Float]]
     ) throws(InputError) -> [NewTensor] {
         var tensors: [NewTensor] = []
         var names: Set<String> = []
@@ -131,7 +162,8 @@ public struct Quantization: Sendable {
                 tensors.append(NewTensor(name, .i8, shape: tensor.shape, calibrated ?? values))
                 tensors.append(NewTensor(name + "_scale", .f32, shape: [rows, 1], scales))
             case .exact:
-                let values = matrix.floats()
+                var values = matrix.floats()
+                if let moved = moved[name] { values = zip(values, moved).map(+) }
                 tensors.append(
                     NewTensor(name, .f32, shape: tensor.shape, try finite(values.allSatisfy(\.isFinite) ? values : nil)))
             }
