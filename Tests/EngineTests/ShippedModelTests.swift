@@ -5,7 +5,7 @@ import Testing
 /// The model inside the package on TweetEval's test split.
 @Suite struct ShippedModelTests {
     @Test(.needsData)
-    func `f32 has the training script's accuracy; int8 agrees on 99 labels of 100 and loses at most 0.3 points`() throws {
+    func `f32 has the training script's accuracy; int8 agrees on 995 labels of 1,000 and loses at most 0.3 points`() throws {
         let data = try #require(Fixtures.data)
         let directory = try ModelDirectory.shipped()
         let trained = try #require(try Fixtures.json(directory.path + "/training_report.json")["test"])
@@ -26,6 +26,6 @@ import Testing
         #expect(metrics(int8).accuracy >= 0.60, "the gate of every model of this project")
         #expect(metrics(f32).accuracy - metrics(int8).accuracy <= 0.003)
         let agreement = Double(zip(f32, int8).count { $0 == $1 }) / Double(truth.count)
-        #expect(agreement >= 0.99)
+        #expect(agreement >= 0.995)
     }
 }
