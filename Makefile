@@ -3,7 +3,7 @@
 	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train training-tools clean help
 
-APT_PACKAGES := curl
+APT_PACKAGES := curl zlib1g-dev
 # What only some tests and the benchmarks open or link.
 TEST_PACKAGES := libomp5 libopenblas0
 BENCH_PACKAGES := libopenblas-dev pkg-config

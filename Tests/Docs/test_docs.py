@@ -264,6 +264,8 @@ def test_the_limits_of_the_security_page_are_those_of_the_source():
         ("Sources/Server/ServerOptions.swift", "connections = 1024", "| 1,024; then"),
         ("Sources/Server/Routes/TextPrediction.swift", "largeBodies = 64", "64 of the largest, 128 MiB"),
         ("Sources/Server/Routes/TextPrediction.swift", "inlineBytes = 16 << 10", "bodies over 16 KiB"),
+        ("Sources/Server/Routes/ContentCoding.swift", "largestRatio = 100", "100 times its size or 16 KiB"),
+        ("Sources/Server/Routes/ContentCoding.swift", "harmlessBytes = 16 << 10", "100 times its size or 16 KiB"),
         ("Sources/Server/Batching/InferenceQueue.swift", "leastWaitingTokens = 8 << 20", "at least 8,388,608"),
         ("Sources/Server/Records/RecordExport.swift", "maximumLine = 16 << 20", "16 MiB a line"),
         ("Sources/Server/Records/TrainingRecords.swift", "bufferBytes = 16 << 20", "| 16 MiB, 64 MiB, 30 days |"),

@@ -8,7 +8,7 @@ struct FeedbackRoutes: Sendable {
 
     func judge(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
         try PredictRoutes.checkJSON(request)
-        let (judgements, isList) = try Self.judgements(try await prediction.collect(request))
+        let (judgements, isList) = try Self.judgements(try await prediction.collect(request).unpacked())
         let outcomes = feedback.judge(judgements)
         for (position, outcome) in outcomes.enumerated() {
             guard case .notALabel(let model) = outcome else { continue }
