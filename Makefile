@@ -123,18 +123,18 @@ bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/rep
 	mkdir -p $(dir $(BENCH_LINES)) && rm -f $(BENCH_LINES)
 	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) $(OPENBLAS_CORE) \
 	swift package --package-path Benchmarks --disable-sandbox benchmark --no-progress
-	$(BENCH_VENV)/bin/python tools/bench_report.py report --lines $(BENCH_LINES) --output Benchmarks/report.md \
+	$(BENCH_VENV)/bin/python tools/bench_report.py --lines $(BENCH_LINES) --output Benchmarks/report.md \
 		$(if $(COMPARE),--compare $(COMPARE))
 
 bench-gate: setup ## fails where efficiencies or allocations are worse than Benchmarks/Baselines/ISA.json
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
-	python3 tools/bench_report.py gate --suite $(SUITE)
+	python3 tools/bench_gate.py gate --suite $(SUITE)
 
 bench-baseline: setup ## stores this machine's figures as its instruction set's baseline
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
-	python3 tools/bench_report.py store --suite $(SUITE)
+	python3 tools/bench_gate.py store --suite $(SUITE)
 
 training-tools: $(VENV)/.installed ## Python with what the programs in tools/ need, .build-venv
 
