@@ -14,7 +14,7 @@ struct FeedbackRoutes: Sendable {
             guard case .notALabel(let model) = outcome else { continue }
             let labels = model.labels.prefix(20).joined(separator: ", ") + (model.labels.count > 20 ? ", …" : "")
             throw RequestError.invalid(
-                "field \"\(isList ? "[\(position)]." : "")label\" is \"\(judgements[position].label)\", which is no label of the "
+                "field \"\(isList ? "[\(position)]." : "")label\" is \"\(judgements[position].label)\", which is not a label of the "
                     + "model that answered, \(model.name); it has \(labels)")
         }
         let unknown = zip(judgements, outcomes).filter { $1 == .unknown }.map(\.0)
