@@ -1,6 +1,6 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
 .PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
-	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
+	test-workflows test-container test-benchmarks docs page-picture load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train training-tools clean help
 
 APT_PACKAGES := curl zlib1g-dev
@@ -103,6 +103,10 @@ test-benchmarks: setup $(WORKFLOWS_VENV)/.installed ## the benchmarks' gate; APU
 docs: setup ## the API pages of Engine, .build/docs
 	APUS_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation --target Engine \
 		--transform-for-static-hosting --hosting-base-path apus --output-path .build/docs
+
+page-picture: build $(SERVING_VENV)/.installed ## README's picture of the page, docs/page.png
+	@$(call install,chromium chromium-driver)
+	$(SERVING_VENV)/bin/python tools/page_picture.py --apus .build/release/apus
 
 load-benchmark: build ## the server's speed under load, with wrk, beside the engine's own
 	@$(call install,wrk)
