@@ -1,9 +1,9 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
 .PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
-	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
+	test-workflows test-container test-benchmarks docs page-picture load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train training-tools clean help
 
-APT_PACKAGES := curl
+APT_PACKAGES := curl zlib1g-dev
 # What only some tests and the benchmarks open or link.
 TEST_PACKAGES := libomp5 libopenblas0
 BENCH_PACKAGES := libopenblas-dev pkg-config
@@ -104,6 +104,10 @@ docs: setup ## the API pages of Engine, .build/docs
 	APUS_DOCS=1 swift package --allow-writing-to-directory .build/docs generate-documentation --target Engine \
 		--transform-for-static-hosting --hosting-base-path apus --output-path .build/docs
 
+page-picture: build $(SERVING_VENV)/.installed ## README's picture of the page, docs/page.png
+	@$(call install,chromium chromium-driver)
+	$(SERVING_VENV)/bin/python tools/page_picture.py --apus .build/release/apus
+
 load-benchmark: build ## the server's speed under load, with wrk, beside the engine's own
 	@$(call install,wrk)
 	python3 tools/load_benchmark.py --apus .build/release/apus
@@ -123,18 +127,18 @@ bench: build $(BENCH_VENV)/.installed ## the benchmark suite, and Benchmarks/rep
 	mkdir -p $(dir $(BENCH_LINES)) && rm -f $(BENCH_LINES)
 	APUS=$(CURDIR)/.build/release/apus APUS_BENCH_OUTPUT=$(BENCH_LINES) $(OPENBLAS_CORE) \
 	swift package --package-path Benchmarks --disable-sandbox benchmark --no-progress
-	$(BENCH_VENV)/bin/python tools/bench_report.py report --lines $(BENCH_LINES) --output Benchmarks/report.md \
+	$(BENCH_VENV)/bin/python tools/bench_report.py --lines $(BENCH_LINES) --output Benchmarks/report.md \
 		$(if $(COMPARE),--compare $(COMPARE))
 
 bench-gate: setup ## fails where efficiencies or allocations are worse than Benchmarks/Baselines/ISA.json
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
-	python3 tools/bench_report.py gate --suite $(SUITE)
+	python3 tools/bench_gate.py gate --suite $(SUITE)
 
 bench-baseline: setup ## stores this machine's figures as its instruction set's baseline
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
-	python3 tools/bench_report.py store --suite $(SUITE)
+	python3 tools/bench_gate.py store --suite $(SUITE)
 
 training-tools: $(VENV)/.installed ## Python with what the programs in tools/ need, .build-venv
 

@@ -161,7 +161,7 @@ public final class Classifier: Sendable {
             guard model.calibratedFunction != nil else {
                 throw InputError(
                     directory.file(Calibration.fileName),
-                    "cannot be applied: the model's scores are no probabilities that a temperature is for. Delete it, or "
+                    "cannot be applied: the model's scores are not probabilities, which a temperature needs. Delete it, or "
                         + "leave it out with --raw")
             }
             try calibration.check(modelDigest(withCalibration: false), directory)

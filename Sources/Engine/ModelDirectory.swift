@@ -79,7 +79,7 @@ public struct ModelDirectory: Sendable, Equatable {
             guard let snapshot = cache.snapshot(id, revision: revision) else {
                 throw InputError(
                     id.description,
-                    "is no directory here; its revision \(revision) of the Hub "
+                    "is not a directory here; its revision \(revision) of the Hub "
                         + "\(cache.absence(of: id, revision: revision)); fetch it: apus pull \(id)")
             }
             return try ModelDirectory(id, snapshot)

@@ -48,7 +48,7 @@ struct HubListing: Sendable {
         guard !needed.isEmpty else {
             let found = entries.keys.sorted().prefix(8).joined(separator: ", ")
             throw fail(
-                "is no model that Apus can serve: it needs config.json with model.safetensors or pytorch_model.bin, or fastText's "
+                "is not a model that Apus can serve: it needs config.json with model.safetensors or pytorch_model.bin, or fastText's "
                     + "model.bin or model.ftz; it has \(found.isEmpty ? "no files" : found)")
         }
         var files: [HubFile] = []

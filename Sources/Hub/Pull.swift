@@ -30,7 +30,7 @@ public struct Pull {
 
     private func snapshot(allowsStale: Bool) throws(InputError) -> HubCache.Snapshot {
         guard Self.isRevision(revision) else {
-            throw InputError("--revision", "\"\(revision)\" is no name of a branch, a tag or a commit")
+            throw InputError("--revision", "\"\(revision)\" is not the name of a branch, a tag or a commit")
         }
         let known = cache.snapshot(id, revision: revision)
         // The cache as it was copied: its refs may have stayed behind.

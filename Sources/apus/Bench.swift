@@ -7,7 +7,7 @@ struct Bench: AsyncParsableCommand {
         abstract: "Measures forward passes, from token ids to logits, against the arithmetic peak of this machine.",
         discussion: "Lists are separated by commas. The efficiency is that of the products with weights in the median pass.")
 
-    @Option(help: "Random weights of this shape: roberta-base or minilm-l6.")
+    @Option(help: "Uses random weights of this shape: roberta-base or minilm-l6.")
     var architecture: RandomModel?
 
     @OptionGroup var location: ModelLocation
@@ -15,13 +15,13 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "int8, f32 or both.")
     var precision: CommaSeparated<Precision> = .init([.int8, .f32])
 
-    @Option(help: "Tokens of each text (default: 8,16,32,64,128,256, as far as the model goes).")
+    @Option(help: "Lengths of the texts, in tokens (default: 8,16,32,64,128,256, up to the longest that the model reads).")
     var lengths: CommaSeparated<Int>?
 
-    @Option(help: "Texts of a pass.")
+    @Option(help: "Texts per pass.")
     var batch = 1
 
-    @Option(help: "Thread counts (default: 1, and what the process may use).")
+    @Option(help: "Thread counts (default: 1, and as many as the process may use).")
     var threads: CommaSeparated<Int>?
 
     @Option(help: "simd, or openblas for f32 (default: simd).")
@@ -30,7 +30,7 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "How long to measure each figure.")
     var seconds = 0.5
 
-    @Flag(help: "Also measures the single products with the model's weights, on one thread, by rows.")
+    @Flag(help: "Also measures each product with the model's weights, on one thread, by rows.")
     var products = false
 
     @Option(help: "Writes the figures to this file, as JSON.")

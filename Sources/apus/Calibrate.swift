@@ -4,7 +4,7 @@ import Foundation
 
 struct Calibrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Fits a temperature on labelled texts, so that a model's probabilities are those that come true.",
+        abstract: "Fits a temperature on labelled texts, so that a model's probabilities match how often it is right.",
         discussion: """
             Logits are divided by the temperature with the least log loss on the split, which must not be the one that the \
             model is measured on. It stands in the model's directory as calibration.json, and predict, serve, evaluate and \
@@ -15,10 +15,10 @@ struct Calibrate: AsyncParsableCommand {
 
     @OptionGroup var data: DatasetOptions
 
-    @Flag(help: "Fits a bias a label too, which may change labels: where the split has the labels' real shares.")
+    @Flag(help: "Also fits a bias for each label, which may change labels: use it if the split has the labels' real shares.")
     var bias = false
 
-    @Option(help: "Writes a copy of the model with the calibration as this directory, instead of into the model's own.")
+    @Option(help: "Writes a calibrated copy of the model to this directory, instead of changing the model's own.")
     var output: String?
 
     func run() async throws {

@@ -22,7 +22,7 @@ struct Compare: AsyncParsableCommand {
     @Option(help: "Threads (default: what the process may use).")
     var threads: Int?
 
-    @Flag(help: "Leaves out the calibrations in the models' directories.")
+    @Flag(help: "Ignores the calibrations in the models' directories.")
     var raw = false
 
     @Option(help: "Writes the figures to this file, as JSON; tools/plot_compare.py draws it.")
@@ -68,12 +68,12 @@ struct Compare: AsyncParsableCommand {
         guard status <= 128 else {
             throw InputError(
                 "\(directory.name), \(precision.rawValue)",
-                "its process was ended by signal \(status - 128)"
+                "its process was killed by signal \(status - 128)"
                     + (status == 128 + SIGKILL ? "; was there too little memory?" : ""))
         }
         guard status == 0 else { throw ExitCode(status) }  // it has said why
         guard let row = ComparisonRow(message: output) else {
-            throw InputError("apus compare", "a row's process gave no row")
+            throw InputError("apus compare", "a child process returned no result")
         }
         return row
     }

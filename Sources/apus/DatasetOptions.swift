@@ -25,7 +25,7 @@ struct DatasetOptions: ParsableArguments {
     var inputFormat: RecordFormat?
 
     @Option(
-        help: "Which label of the model each of the data's is: name=label,…, or a file of them (JSON, or lines with a tab).")
+        help: "Maps the data's labels to the model's: name=label,…, or a file of such pairs (JSON, or separated by tabs).")
     var labelMap: String?
 
     func validate() throws {

@@ -4,33 +4,33 @@ import Foundation
 
 struct Evaluate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures a model on labelled texts; with a minimum, the gate: exit code 1 where it is missed.")
+        abstract: "Measures a model on labelled texts. With minimums it is a gate: exit code 1 if the model misses one.")
 
     @OptionGroup var model: ModelOptions
 
     @OptionGroup var data: DatasetOptions
 
-    @Option(help: "The least accuracy that passes, 0 to 1.")
+    @Option(help: "The minimum accuracy, 0 to 1.")
     var minAccuracy: Double?
 
-    @Option(help: "The least macro recall that passes, 0 to 1.")
+    @Option(help: "The minimum macro recall, 0 to 1.")
     var minMacroRecall: Double?
 
-    @Option(help: "The least recall of one label that passes, as label=0.5; may be given several times.")
+    @Option(help: "The minimum recall of one label, such as positive=0.5; may be repeated.")
     var minRecall: [String] = []
 
     @Option(
-        help: "Tells the figures apart by this field or column of a file, such as lang, and asks the minimums of each slice."
+        help: "Splits the figures by this field or column of a file, such as lang, and holds each slice to the minimums."
     )
     var sliceField: String?
 
-    @Option(help: "The least accuracy of a slice that passes (default: --min-accuracy).")
+    @Option(help: "The minimum accuracy of a slice (default: --min-accuracy).")
     var minSliceAccuracy: Double?
 
-    @Option(help: "The least macro recall of a slice that passes (default: --min-macro-recall).")
+    @Option(help: "The minimum macro recall of a slice (default: --min-macro-recall).")
     var minSliceMacroRecall: Double?
 
-    @Option(help: "With fewer texts, a slice is reported and held to nothing.")
+    @Option(help: "A slice with fewer texts is reported, but not held to the minimums.")
     var minSliceExamples = Gate.usualSliceExamples
 
     @Option(help: "Compares with another model (default: the same one in --reference-precision).")
@@ -39,10 +39,10 @@ struct Evaluate: AsyncParsableCommand {
     @Option(help: "Compares with this precision: int8 or f32 (default: --precision).")
     var referencePrecision: Precision?
 
-    @Option(help: "The most accuracy that may be lost to the reference, 0 to 1: 0.003 is 0.3 points.")
+    @Option(help: "The maximum loss of accuracy against the reference, 0 to 1: 0.003 is 0.3 points.")
     var maxAccuracyDrop: Double?
 
-    @Option(help: "The least share of texts that must get the reference's label, 0 to 1.")
+    @Option(help: "The minimum share of texts with the reference's label, 0 to 1.")
     var minAgreement: Double?
 
     @Option(help: "Writes the figures to this file, as JSON.")
@@ -53,7 +53,7 @@ struct Evaluate: AsyncParsableCommand {
 
     @Flag(
         name: [.long, .customLong("write-profile")],
-        help: "Writes reference_profile.json into the model directory: what apus serve compares its predictions with.")
+        help: "Writes reference_profile.json, which apus serve compares its predictions with, into the model directory.")
     var driftReference = false
 
     func validate() throws {
@@ -67,7 +67,7 @@ struct Evaluate: AsyncParsableCommand {
         }
         for floor in minRecall where Self.parts(ofFloor: floor) == nil {
             throw ValidationError(
-                "--min-recall must be a label and its least recall, 0 to 1, as positive=0.5, not \(floor).")
+                "--min-recall must be a label and its minimum recall, 0 to 1, such as positive=0.5, not \(floor).")
         }
         if sliceField == nil, minSliceAccuracy != nil || minSliceMacroRecall != nil {
             throw ValidationError("--min-slice-accuracy and --min-slice-macro-recall are for slices; add --slice-field.")

@@ -6,22 +6,22 @@ import Server
 struct ExportRecords: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export-records",
-        abstract: "Makes a data set of the texts that apus serve --record keeps.",
+        abstract: "Makes a data set of the texts that apus serve --record kept.",
         discussion: """
             A JSON object a line, as apus evaluate and tools/train.py read them: text (and text_pair), label, source (feedback \
             or model), and where it comes from: id, time, model, predicted, confidence. A text stands there once.
             """)
 
-    @Argument(help: "The directory of --record.")
+    @Argument(help: "The directory that apus serve --record writes to.")
     var directory: String
 
-    @Option(help: "The file that is written.")
+    @Option(help: "The file to write.")
     var output: String
 
-    @Option(help: "Leaves out earlier texts: a day (UTC) or a time, like 2026-11-28 or 2026-11-28T03:04:05Z.")
+    @Option(help: "Leaves out texts from before a day (UTC) or a time, such as 2026-11-28 or 2026-11-28T03:04:05Z.")
     var since: String?
 
-    @Option(help: "Of texts without feedback, leaves out those of whose label the model was less sure (default: 0.9).")
+    @Option(help: "Leaves out texts without feedback whose label the model gave a lower probability (default: 0.9).")
     var minConfidence: Double?
 
     @Flag(help: "Leaves out all texts without feedback.")
@@ -52,7 +52,7 @@ struct ExportRecords: ParsableCommand {
     private static func time(_ text: String) throws(InputError) -> Date {
         let day = Date.ISO8601FormatStyle().year().month().day()
         guard let time = (try? Date(text, strategy: .iso8601)) ?? (try? day.parse(text)) else {
-            throw InputError("--since", "\"\(text)\" is no time; give one like 2026-11-28 or 2026-11-28T03:04:05Z")
+            throw InputError("--since", "\"\(text)\" is not a time; give one like 2026-11-28 or 2026-11-28T03:04:05Z")
         }
         return time
     }

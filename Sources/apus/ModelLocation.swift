@@ -28,7 +28,7 @@ struct ModelLocation: ParsableArguments {
         do {
             return try ModelDirectory(id, try Pulling.snapshot(of: id, revision: revision, allowsStale: true))
         } catch let error as InputError where error.subject == id.description {
-            throw InputError(error.subject, "is no directory here; on the Hub: \(error.problem)")
+            throw InputError(error.subject, "is not a directory here; on the Hub: \(error.problem)")
         }
     }
 }

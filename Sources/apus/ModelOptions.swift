@@ -34,23 +34,23 @@ struct ClassifierOptions: ParsableArguments {
     @Option(help: "The arithmetic of the matrix products: int8 or f32 (default: int8; f32 with --backend openblas).")
     var precision: Precision?
 
-    @Option(help: "Who computes the matrix products: simd, Apus' kernels, or openblas, f32 only (default: simd).")
+    @Option(help: "What computes the matrix products: simd (Apus' kernels) or openblas (f32 only) (default: simd).")
     var backend: Backend?
 
-    @Option(help: "Threads (default: what the process may use, by affinity mask and cgroup quota).")
+    @Option(help: "Threads (default: as many as affinity mask and cgroup quota allow).")
     var threads: Int?
 
-    @Option(help: "What is done to a text first: tweet or none (default: config.json's text_preparation, else tweet).")
+    @Option(help: "How texts are prepared: tweet or none (default: config.json's text_preparation, else tweet).")
     var textPreparation: String?
 
     @Option(
-        help: "From which probability on a label is one of \"labels\", where a model judges each by itself (default: 0.5).")
+        help: "The lowest probability of a label in \"labels\", for models that judge each label by itself (default: 0.5).")
     var threshold: Float?
 
-    @Option(help: "What becomes of texts longer than the model reads: truncate, refuse or windows (default: truncate).")
+    @Option(help: "What to do with texts longer than the model reads: truncate, refuse or windows (default: truncate).")
     var longTexts: LongTexts?
 
-    @Flag(help: "Leaves out the calibration in the model's directory (calibration.json; see apus help calibrate).")
+    @Flag(help: "Ignores the calibration in the model's directory (calibration.json; see apus help calibrate).")
     var raw = false
 
     func validate() throws {

@@ -20,7 +20,7 @@ enum Platform {
         guard let path = variable(name) else { return nil }
         // What else a router knows would be a pattern, not a path.
         guard path.wholeMatch(of: /(\/[A-Za-z0-9._~\-][A-Za-z0-9._~:\-]*)+|\//) != nil else {
-            throw InputError(name, "\"\(path)\" is no path; give one like /predict, of letters, digits and . _ ~ : -")
+            throw InputError(name, "\"\(path)\" is not a path; give one like /predict, of letters, digits and . _ ~ : -")
         }
         return path
     }

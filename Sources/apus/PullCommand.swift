@@ -21,7 +21,7 @@ struct PullCommand: ParsableCommand {
     func run() throws {
         guard let id = HubID(id) else {
             throw InputError(
-                id, "is no name on the Hub; it must be like organisation/name, of letters, digits, \"-\", \"_\" and \".\"")
+                id, "is not a name on the Hub; give one like organisation/name, of letters, digits, \"-\", \"_\" and \".\"")
         }
         let snapshot = try Pulling.snapshot(of: id, revision: revision, allowsStale: false)
         try StandardOutput.write(Array("\(snapshot.path)\n".utf8))

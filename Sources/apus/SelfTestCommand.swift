@@ -7,7 +7,7 @@ struct SelfTestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "self-test",
         abstract:
-            "The test that apus serve makes of itself before it opens its port, alone. Exit code 1 where a check fails.")
+            "Runs the self-test that apus serve runs before it opens its port. Exit code 1 if a check fails.")
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var server: ServeOptions

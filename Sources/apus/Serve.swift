@@ -7,7 +7,7 @@ import Server
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serves models over HTTP.",
-        discussion: "Every option may stand in the environment too: --max-queue as APUS_MAX_QUEUE.")
+        discussion: "Every option can be set in the environment too: --max-queue as APUS_MAX_QUEUE.")
 
     /// What a server has open beside its connections: those that are beyond the limit or about to close, the admin port's,
     /// files, pipes, event loops.
@@ -22,7 +22,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The port to listen on; 0 takes a free one (default: 7860).")
     var port: Int?
 
-    @Option(help: "A port of its own, and a thread, for health, status and metrics; 0 takes a free one (default: none).")
+    @Option(help: "A port, with a thread of its own, for health, status and metrics; 0 takes a free one (default: none).")
     var adminPort: Int?
 
     @Option(help: "The address that --admin-port is opened on (default: 127.0.0.1).")

@@ -7,35 +7,35 @@ import Server
 /// What `apus serve` and `apus self-test` take. Each option may stand in the environment too: `--max-queue` as
 /// `APUS_MAX_QUEUE`; what is given on the command line comes first.
 struct ServeOptions: ParsableArguments {
-    @Option(help: "The largest request body, in bytes (default: 2097152).")
+    @Option(help: "The largest request body, in bytes; a compressed one may unpack to as much (default: 2097152).")
     var maxBodyBytes: Int?
 
-    @Option(help: "The most texts of one request (default: 128).")
+    @Option(help: "The maximum number of texts in a request (default: 128).")
     var maxClientBatch: Int?
 
-    @Option(help: "The most texts that wait for the model; a request beyond is a 429 (default: 1024).")
+    @Option(help: "The maximum number of texts that wait for the model; requests beyond it get a 429 (default: 1024).")
     var maxQueue: Int?
 
-    @Option(help: "The most tokens of one forward pass (default: what a pass of the model takes, 1024 for most).")
+    @Option(help: "The maximum number of tokens in a forward pass (default: what the model takes, 1024 for most).")
     var maxBatchTokens: Int?
 
-    @Option(help: "The most connections open at once; one beyond takes an idle one's place, or is a 503 (default: 1024).")
+    @Option(help: "The maximum number of connections; one more takes an idle one's place or gets a 503 (default: 1024).")
     var maxConnections: Int?
 
-    @Option(help: "Seconds from a request to its answer; beyond is a 504 (default: 30).")
+    @Option(help: "Seconds in which a request must be answered; after that it gets a 504 (default: 30).")
     var requestTimeout: Double?
 
-    @Option(help: "Seconds in which a request must arrive whole; beyond is a 408 (default: 20).")
+    @Option(help: "Seconds in which a request must arrive whole; after that it gets a 408 (default: 20).")
     var readTimeout: Double?
 
-    @Option(help: "Seconds that a connection may do nothing, or leave an answer unread (default: 75).")
+    @Option(help: "Seconds that a connection may be idle, or leave an answer unread (default: 75).")
     var idleTimeout: Double?
 
-    @Option(help: "Seconds for what was accepted, after SIGTERM (default: 20).")
+    @Option(help: "Seconds to finish accepted requests after SIGTERM (default: 20).")
     var gracePeriod: Double?
 
     @Option(
-        help: "What clients must send as \"Authorization: Bearer KEY\"; better given as APUS_API_KEY, which no ps shows.")
+        help: "What clients must send as \"Authorization: Bearer KEY\"; better set as APUS_API_KEY, which ps does not show.")
     var apiKey: String?
 
     @Flag(help: "Asks for the API key on /metrics and the pages too.")
@@ -49,16 +49,16 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "What the model is called in /v1 and /v2 (default: the last part of its id).")
     var modelName: String?
 
-    @Option(help: "The most predictions that drift is computed from (default: 10000).")
+    @Option(help: "The maximum number of predictions that drift is computed from (default: 10000).")
     var driftWindow: Int?
 
-    @Option(help: "Their greatest age, in seconds (default: 86400).")
+    @Option(help: "The maximum age of these predictions, in seconds (default: 86400).")
     var driftWindowTime: Double?
 
-    @Option(help: "With fewer predictions, no drift is published (default: 500).")
+    @Option(help: "The minimum number of predictions from which drift is published (default: 500).")
     var driftMinSamples: Int?
 
-    @Option(help: "The most answers that are remembered for POST /feedback; 0 turns it off (default: 262144).")
+    @Option(help: "The maximum number of answers remembered for POST /feedback; 0 turns feedback off (default: 262144).")
     var feedbackAnswers: Int?
 
     @Option(help: "Seconds that feedback counts for live accuracy (default: 86400).")
@@ -68,7 +68,7 @@ struct ServeOptions: ParsableArguments {
         help: "A directory in which answers (id, label, confidence, never the text) and feedback outlive a restart.")
     var state: String?
 
-    @Option(help: "A file that keeps the texts which a shadow calls something else than the model that answered.")
+    @Option(help: "A file for the texts that a shadow labels differently from the model that answered.")
     var shadowLog: String?
 
     @Option(
@@ -82,13 +82,13 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "The size of a file of texts, in bytes; another one follows (default: 67108864).")
     var recordFileBytes: Int?
 
-    @Option(help: "Seconds that a text is kept at most (default: 2592000, 30 days).")
+    @Option(help: "The longest that a text is kept, in seconds (default: 2592000, 30 days).")
     var recordTtl: Double?
 
     @Option(help: "Log lines for people or for machines: text or json (default: text).")
     var logFormat: LineLogHandler.Format?
 
-    @Option(help: "The least that is logged: trace, debug, info, notice, warning, error, critical (default: info).")
+    @Option(help: "The lowest level that is logged: trace, debug, info, notice, warning, error, critical (default: info).")
     var logLevel: Logger.Level?
 
     func options() throws -> ServerOptions {
@@ -171,7 +171,7 @@ struct ServeOptions: ParsableArguments {
             guard origin == "*" || origin.wholeMatch(of: /[a-z][a-z0-9+.\-]*:\/\/[^\/\s]+/) != nil else {
                 throw InputError(
                     "--cors",
-                    "\"\(part)\" is no origin; give a scheme, a host and its port where it has one, without a path: "
+                    "\"\(part)\" is not an origin; give a scheme, a host and its port if it has one, without a path: "
                         + "https://pages.example")
             }
             return origin
@@ -181,7 +181,7 @@ struct ServeOptions: ParsableArguments {
     private func name(_ settings: Settings) throws(InputError) -> String? {
         guard let name = try settings.text(modelName, "--model-name") else { return nil }
         guard ModelSource.isName(name) else {
-            throw InputError("--model-name", "\"\(name)\" is no name; give letters, digits, dots, hyphens and underscores")
+            throw InputError("--model-name", "\"\(name)\" is not a name; give letters, digits, dots, - and _")
         }
         return name
     }

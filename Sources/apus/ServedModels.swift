@@ -124,7 +124,7 @@ struct ServedModels: ParsableArguments {
         let units = ["": 0, "KiB": 10, "MiB": 20, "GiB": 30]
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard let number = Int(digits), let shift = units[String(text.dropFirst(digits.count))], number <= 1 << (40 - shift)
-        else { throw InputError("--cache", "\"\(text)\" is no size up to 1024GiB; give bytes, or like 32MiB") }
+        else { throw InputError("--cache", "\"\(text)\" is not a size up to 1024GiB; give bytes, or a size like 32MiB") }
         return number << shift
     }
 

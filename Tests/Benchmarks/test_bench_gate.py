@@ -16,8 +16,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
+import bench_gate  # noqa: E402
 import bench_report  # noqa: E402
-
+from bench_lines import Run  # noqa: E402
 
 
 def missing() -> str:
@@ -37,8 +38,8 @@ heavy = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 MACHINE = {"cpu": "a CPU", "model": "a vendor 1 2", "isa": "avx2", "threads": 1, "version": "0", "openblas": "OpenBLAS 0"}
 
 
-def lines(*figures: dict, **more: object) -> bench_report.Run:
-    return bench_report.Run("\n".join(map(json.dumps, [MACHINE, {"name": "a", "figures": figures} | more])))
+def lines(*figures: dict, **more: object) -> Run:
+    return Run("\n".join(map(json.dumps, [MACHINE, {"name": "a", "figures": figures} | more])))
 
 
 def ratio(median: float) -> dict:
@@ -56,13 +57,13 @@ def allocations(median: float) -> dict:
     ({"figure": "n", "median": 1, "relative": 0, "absolute": 0, "prefers_larger": False}, 0, True),
 ])
 def test_a_figure_regresses_beyond_its_limit_and_only_on_its_bad_side(figure: dict, stored: float, regresses: bool) -> None:
-    [row] = bench_report.judge(lines(figure), {"a": {figure["figure"]: stored}})
+    [row] = bench_gate.judge(lines(figure), {"a": {figure["figure"]: stored}})
     assert row.failed == regresses
 
 
 def test_what_was_not_measured_or_went_wrong_fails_and_what_was_skipped_does_not() -> None:
-    def states(run: bench_report.Run, *names: str) -> list[tuple[str, bool]]:
-        return [(row.state, row.failed) for row in bench_report.judge(run, {name: {"r": 1000.0} for name in names})]
+    def states(run: Run, *names: str) -> list[tuple[str, bool]]:
+        return [(row.state, row.failed) for row in bench_gate.judge(run, {name: {"r": 1000.0} for name in names})]
 
     assert states(lines(ratio(1000)), "a", "b") == [("", False), ("not measured", True)]
     assert states(lines(error="wrong answer"), "a") == [("wrong answer", True)]
@@ -74,8 +75,8 @@ def test_what_was_not_measured_or_went_wrong_fails_and_what_was_skipped_does_not
 @pytest.mark.parametrize("other", [{"isa": "avx512"}, {"model": "a vendor 1 3"}])
 def test_another_cpu_is_compared_with_the_allocations_of_a_baseline_alone(other: dict) -> None:
     stored = MACHINE | {"benchmarks": {"a": {"ratio": 700.0, "allocations": 3}, "b": {"ratio": 700.0}}}
-    assert bench_report.comparable(stored, MACHINE) == stored["benchmarks"]
-    assert bench_report.comparable(stored, MACHINE | other) == {"a": {"allocations": 3}}
+    assert bench_gate.comparable(stored, MACHINE) == stored["benchmarks"]
+    assert bench_gate.comparable(stored, MACHINE | other) == {"a": {"allocations": 3}}
 
 
 class Suite:
@@ -95,9 +96,9 @@ class Suite:
             old.unlink()
         for index, run in enumerate(runs):
             (self.folder / f"run.{index}").write_text("\n".join(map(json.dumps, [machine, {"name": "a"} | run])))
-        argv, sys.argv = sys.argv, ["bench_report.py", name, "--suite", str(self.program), "--baselines", str(self.folder)]
+        argv, sys.argv = sys.argv, ["bench_gate.py", name, "--suite", str(self.program), "--baselines", str(self.folder)]
         try:
-            code = bench_report.main()
+            code = bench_gate.main()
         finally:
             sys.argv = argv
         said = self.capsys.readouterr()
@@ -122,7 +123,7 @@ def test_the_gate_says_what_it_compared_and_fails_where_it_should(suite: Suite, 
     assert code == 0 and "passed: 2 figures compared" in output and "| a | r | 1,000 | 700 | 700 |  |" in output
     code, output = suite.command("gate", MACHINE, slow)
     assert code == 1 and regressed(output) == [("a", "r")] and "failed: 1 figure of 2 against avx2.json" in output
-    assert output.count("measuring again what regressed: 1 of 1") == bench_report.RETRIES
+    assert output.count("measuring again what regressed: 1 of 1") == bench_gate.RETRIES
 
 
 def test_a_disturbance_passes_and_nothing_else_does(suite: Suite, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def regressed(output: str) -> list[tuple[str, str]]:
     """Benchmark and figure, by the table."""
     rows = [[cell.strip() for cell in line.split("|")] for line in output.splitlines() if line.startswith("| ")]
-    return [(row[1], row[2]) for row in rows if row[-2] == bench_report.REGRESSED]
+    return [(row[1], row[2]) for row in rows if row[-2] == bench_gate.REGRESSED]
 
 
 @heavy

@@ -127,7 +127,7 @@ import Testing
         let bytes = Self.field(1, Self.field(1, [97]) + [2 << 3 | 5, 0, 0, 0xC0, 0x7F])
         #expect(
             try message(bytes)
-                == "sentencepiece.bpe.model: is no SentencePiece model, or damaged: the score of piece 0 is nan. Fetch it again"
+                == "sentencepiece.bpe.model: is not a SentencePiece model, or is damaged: the score of piece 0 is nan. Fetch it again"
         )
     }
 

@@ -58,14 +58,15 @@ class Server:
     """An `apus serve` on 127.0.0.1, ready when the constructor returns.
 
     Its standard error is read by a thread into `log()`. Where a test gives another place for it (`stderr`), the port is
-    chosen here, since nobody reads the line that tells it. With None for a `port` the server chooses by its environment.
+    chosen here, since nobody reads the line that tells it. The server chooses the `port` itself where it is 0, and by its
+    environment where it is None.
     """
 
     def __init__(self, binary: Path, *options: str, env: dict[str, str] | None = None, stderr: Any = None,
                  port: int | None = 0):
         self._lines: list[bytes] = []
         self._ends_on_purpose = False
-        self.port = 0 if stderr is None else free_port()
+        self.port = (port or 0) if stderr is None else free_port()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("APUS_")}
         self.process = subprocess.Popen(
             [binary, "serve", *([] if port is None else ["--port", str(self.port)]), *options], env={**inherited, **(env or {})},

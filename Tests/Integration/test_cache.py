@@ -53,4 +53,4 @@ def test_many_clients_and_few_texts_get_each_its_own_answer(start_server):
 @pytest.mark.parametrize("size", ["32MB", "MiB", "-1", "1025GiB", "99999999999999999999", "1.5GiB", "32 MiB"])
 def test_a_size_that_is_none_is_refused(apus, size):
     ended = subprocess.run([apus, "serve", f"--cache={size}", "--port", "0"], capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 2 and f'--cache: "{size}" is no size' in ended.stderr, ended.stderr
+    assert ended.returncode == 2 and f'--cache: "{size}" is not a size' in ended.stderr, ended.stderr

@@ -117,7 +117,7 @@ def test_a_state_that_is_in_use_or_none_of_ours_is_refused(apus, start_server, t
     other = tmp_path / "other"
     other.mkdir()
     (other / "feedback.log").write_text("a file of somebody's\n")
-    for directory, message in ((tmp_path, "in use by another server"), (other, "no feedback log of this version"),
+    for directory, message in ((tmp_path, "in use by another server"), (other, "not a feedback log of this version"),
                                (other / "feedback.log", "cannot be made")):
         ended = subprocess.run([apus, "serve", "--port", "0", "--no-self-test", "--state", directory],
                                capture_output=True, text=True, timeout=60)

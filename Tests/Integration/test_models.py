@@ -266,7 +266,7 @@ def test_a_load_that_cannot_be_read_is_refused(start_server, body, status):
     answer = requests.post(f"{server.url}/v2/repository/models/bert-tiny/load", data=body, timeout=10)
     assert answer.status_code == status and "error" in answer.json(), answer.text
     answer = repository(server, "models/a%20b/load", {"parameters": {"model": str(TINY)}})
-    assert answer.status_code == 422 and "is no name" in answer.json()["error"]
+    assert answer.status_code == 422 and "is not a name" in answer.json()["error"]
 
 
 @pytest.fixture

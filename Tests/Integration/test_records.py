@@ -188,7 +188,7 @@ def test_a_directory_that_cannot_be_used_is_one_clear_error(apus, tmp_path):
         assert "has no records" in refused(apus, "export-records", directory, "--output", tmp_path / "out")
     (tmp_path / "records-1.jsonl").write_text('{"id":\n')
     assert "no text of its records fits: 1 damaged" in refused(apus, "export-records", tmp_path, "--output", tmp_path / "out")
-    assert "is no time" in refused(apus, "export-records", tmp_path, "--output", tmp_path / "out", "--since", "yesterday")
+    assert "is not a time" in refused(apus, "export-records", tmp_path, "--output", tmp_path / "out", "--since", "yesterday")
     assert not (tmp_path / "out").exists()
     assert sorted(os.listdir(tmp_path)) == ["file", "records-1.jsonl"]
 

@@ -1,4 +1,4 @@
-"""The README's five commands from a CSV to a served model, run as they stand there.
+"""The five commands of docs/training.md from a CSV to a served model, run as they stand there.
 
 Three things differ from a newcomer's: `make` is asked whether it has what the first command names and not made to do it, for
 this test's Python and binary are there; the CSV is one of easy texts, so that minutes become seconds; and the base comes
@@ -34,10 +34,10 @@ OPINIONS = {
 
 def commands() -> list[str]:
     """Of the section's first block, a command a line."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = readme.partition(SECTION)[2].partition("\n## ")[0]
+    page = (REPOSITORY / "docs/training.md").read_text(encoding="utf-8")
+    section = page.partition(SECTION)[2].partition("\n## ")[0]
     block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
-    assert block, f"README.md has no commands under {SECTION}"
+    assert block, f"docs/training.md has no commands under {SECTION}"
     return block[1].replace("\\\n", " ").strip().split("\n")
 
 

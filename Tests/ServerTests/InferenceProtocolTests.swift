@@ -104,7 +104,7 @@ import Testing
         ),
         (
             #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"outputs":[{"name":"label"},{"name":"label"}]}"#,
-            422, "stands there already"
+            422, "is named twice"
         ),
         (
             #"{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"],"parameters":[]}]}"#, 422,

@@ -134,9 +134,26 @@ import Testing
         let requests = try lines.split(separator: "\n").map { try JSONValue(parsing: Array($0.utf8)) }
             .filter { $0["message"] == "request" }
         #expect(requests.count == 2)
-        #expect(requests[0]["request_id"] == "id-7" && requests[0]["traceparent"] == .string(parent))
+        #expect(requests[0]["request_id"] == "id-7" && requests[0]["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736")
+        #expect(requests[0]["parent_span_id"] == "00f067aa0ba902b7" && requests[0]["span_id"]?.string?.count == 16)
         #expect(requests[0]["status"] == 200 && requests[0]["texts"] == 1 && requests[0]["tokens"] == 6)
         #expect(
-            requests[1]["status"] == 422 && requests[1]["error"] == "invalid_request" && requests[1]["traceparent"] == nil)
+            requests[1]["status"] == 422 && requests[1]["error"] == "invalid_request" && requests[1]["trace_id"] == nil)
+    }
+
+    @Test func `a traceparent is read in its exact form alone, and a later version's as far as it is known`() throws {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        for good in [parent, "01" + parent.dropFirst(2), "cc" + parent.dropFirst(2) + "-more"] {
+            let header = try #require(TraceContext(good)).header
+            #expect(header.hasPrefix(parent.prefix(36)) && header.hasSuffix("-01") && header != parent, "\(good)")
+        }
+        for wrong in [
+            nil, "", "00", parent.uppercased(), parent + "-", parent + "-more", String(parent.dropLast()),
+            parent.replacing("-", with: "_"), "ff" + parent.dropFirst(2), "cc" + parent.dropFirst(2) + "more",
+            parent.replacing("4bf92f3577b34da6a3ce929d0e0e4736", with: String(repeating: "0", count: 32)),
+            parent.replacing("00f067aa0ba902b7", with: String(repeating: "0", count: 16)), "é" + parent.dropFirst(2),
+        ] {
+            #expect(TraceContext(wrong) == nil, "\(wrong ?? "none")")
+        }
     }
 }

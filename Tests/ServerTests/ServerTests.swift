@@ -21,6 +21,32 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("gzip", "H4sIAAAAAAACA6tWKkmtKFGyUlDyVMjJL0tV8PXxLyhWqgUAbnGZChgAAAA=", 200, "positive"),
+        ("deflate", "eNqrVipJrShRslJQ8lTIyS9LVfD18S8oVqoFAF8LB6o=", 200, "positive"),
+        ("gzip", "H4sIAAAAAAACA6tWKkmtKFGyUlDyVMjJL0tV8PXxLyhWqgUAbnGZ", 400, "it ends too early"),
+        ("gzip", "eyJ0ZXh0IjoiSSBsb3ZlIE1MT3BzIn0=", 400, "it is damaged"),
+        ("br", "CwuA", 415, "gzip or deflate"),
+        // 65,548 bytes.
+        (
+            "gzip",
+            "H4sIAAAAAAACA+3BQQ0AIAwEMCvkZOCGBw72IFnwDkLadmqfyhxZ" + String(repeating: "A", count: 84) + "8OU+LGaO6AwAAQA=",
+            413,
+            "unpacks to more than 16384"
+        ),
+    ])
+    func `a packed body is answered as the plain one, or told what is wrong with it`(
+        _ coding: String, _ body: String, _ status: Int, _ expected: String
+    ) async throws {
+        try await serve { client in
+            let response = try await client.execute(
+                uri: "/predict", method: .post, headers: [.contentType: "application/json", .contentEncoding: coding],
+                body: ByteBuffer(bytes: try #require(Data(base64Encoded: body))))
+            #expect(response.status.code == status)
+            #expect(String(buffer: response.body).contains(expected))
+        }
+    }
+
     @Test func `texts are answered in order, one prediction each`() async throws {
         try await serve { client in
             let (status, json, _) = try await post(client, #"{"texts":["I hate this","I love this","Monday at noon"]}"#)

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from places import REPOSITORY, SCRIPTS
-from running_server import RunningServer
 
 sys.path.append(str(REPOSITORY / "Tests/Lifecycle"))  # fake_hub.py
-sys.path.append(str(REPOSITORY / "Tests/Integration"))  # binary_and_data.py
+sys.path.append(str(REPOSITORY / "Tests/Integration"))  # apus_server.py, binary_and_data.py
 
+from apus_server import Server  # noqa: E402
 from binary_and_data import apus, data  # noqa: E402, F401
 
 
@@ -56,11 +56,11 @@ def outputs(tmp_path: Path) -> Callable[[], dict[str, str]]:
 
 
 @pytest.fixture
-def start_server(apus: Path) -> Iterator[Callable[..., RunningServer]]:
+def start_server(apus: Path) -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def start(*options: Any, **arguments: Any) -> RunningServer:
-        servers.append(RunningServer(apus, *options, **arguments))
+    def start(*options: Any, **arguments: Any) -> Server:
+        servers.append(Server(apus, *options, **arguments))
         return servers[-1]
 
     yield start

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from running_server import RunningServer, free_port
+from apus_server import Server, free_port
 
 SPACE = "founders/apus"
 TOKEN = "hf_TokenThatWrites"
@@ -43,7 +43,7 @@ class Commit:
 class FakeSpaceHub:
     """`run` starts the server of an image on a port, or raises where there is no such image."""
 
-    def __init__(self, files: Files, run: Callable[[str, int], RunningServer]):
+    def __init__(self, files: Files, run: Callable[[str, int], Server]):
         self.commits: list[Commit] = []
         self.requests: list[tuple[str, str]] = []
         self.refuses_uploads = False
@@ -56,7 +56,7 @@ class FakeSpaceHub:
         self.ran: list[str] = []  # images, as they were started
         self._before: tuple[str, float] = ("", 0)  # the stage of before the last commit, and until when it is told
         self.port = free_port()
-        self.server: RunningServer | None = None
+        self.server: Server | None = None
         self._run = run
         self._builds = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
@@ -118,7 +118,7 @@ class FakeSpaceHub:
                 self.server = self._run(image, self.port)
                 self.ran.append(image)
                 self.stage = "RUNNING"
-            except RuntimeError:
+            except (RuntimeError, AssertionError):
                 self.stage = "RUNTIME_ERROR"
 
     def _sleep_until_a_visitor_comes(self) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from apus_server import free_port
 from places import SCRIPTS
-from running_server import free_port
 
 QUICKLY = ("--timeout", 2)
 
@@ -164,7 +164,7 @@ def test_a_port_where_nobody_listens_is_not_healthy(run_script):
 
 
 def test_a_server_that_was_told_to_stop_is_not_healthy(run_script, server):
-    server.process.terminate()
+    server.terminate()
     deadline = time.monotonic() + 10
     while (result := run_script("healthcheck.sh", server.port)).returncode == 0:
         assert time.monotonic() < deadline, result.everything

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from apus_server import Server
 from fake_space_hub import SPACE, FakeSpaceHub, Files
 from places import SCRIPTS
-from running_server import RunningServer
 
 OLD, NEW, OTHER, BROKEN = (f"ghcr.io/founders/apus@sha256:{digit * 64}" for digit in "0123")
 README = b"---\ntitle: Apus\nsdk: docker\napp_port: 7860\n---\nThe old one.\n"
@@ -34,10 +34,10 @@ def options() -> dict[str, list[str]]:
 @pytest.fixture
 def hub(apus: Path, options: dict[str, list[str]]) -> Iterator[FakeSpaceHub]:
 
-    def run(image: str, port: int) -> RunningServer:
+    def run(image: str, port: int) -> Server:
         if image not in options:
             raise RuntimeError(f"{image} does not start")
-        return RunningServer(apus, *options[image], port=port)
+        return Server(apus, *options[image], port=port)
 
     hub = FakeSpaceHub(BEFORE, run)
     yield hub

@@ -61,7 +61,7 @@ def fetch(name: str, revision: str | None) -> Path:
             raise InputError(f"{name}: has no weights on the Hub ({constants.ENDPOINT}): neither {' nor '.join(WEIGHTS)}")
     except (HfHubHTTPError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{name}: is no directory here, and the Hub ({constants.ENDPOINT}) did not give it. Check the id, "
+        raise InputError(f"{name}: is not a directory here, and the Hub ({constants.ENDPOINT}) did not give it. Check the id, "
                          f"HF_TOKEN if it is private, and HF_ENDPOINT. The error: {reason}") from None
     return config.parent
 

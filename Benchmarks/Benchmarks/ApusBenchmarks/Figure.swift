@@ -80,7 +80,7 @@ final class Samples {
     }
 }
 
-/// Lines of JSON for tools/bench_report.py.
+/// Lines of JSON for tools/bench_lines.py.
 enum Output {
     static var isEmpty: Bool {
         guard let path = Suite.environment["APUS_BENCH_OUTPUT"] else { return true }

@@ -41,7 +41,7 @@ extension Checkpoint {
                 throw InputError(
                     index,
                     "weight_map puts tensor \"\(member.name)\" into \(String(decoding: member.value.serialized(), as: UTF8.self)), "
-                        + "which is no file name of a shard beside the index")
+                        + "which is not the file name of a shard beside the index")
             }
             names.insert(name)
         }

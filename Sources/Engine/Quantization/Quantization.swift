@@ -22,7 +22,7 @@ public struct Quantization: Sendable {
         guard !model.isFastText else {
             throw InputError(
                 model.name,
-                "is a fastText model, for which int8 is no form; the fastText library makes it smaller (fasttext "
+                "is a fastText model, which has no int8 form; the fastText library makes it smaller (fasttext "
                     + "quantize, .ftz), and Apus reads that")
         }
         let settings = try JSONFile.read(model.path + "/config.json")

@@ -58,7 +58,7 @@ package final class FeedbackLog {
                 length += size
             }
         } else if !header.starts(with: bytes) {  // it was not torn while it was made
-            throw InputError(path, "is no feedback log of this version; move it away, or give another --state")
+            throw InputError(path, "is not a feedback log of this version; move it away, or give another --state")
         }
         let torn = bytes.count - length
         length = max(length, header.count)

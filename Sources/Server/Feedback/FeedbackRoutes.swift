@@ -8,13 +8,13 @@ struct FeedbackRoutes: Sendable {
 
     func judge(_ request: Request, _ context: ApusRequestContext) async throws -> Response {
         try PredictRoutes.checkJSON(request)
-        let (judgements, isList) = try Self.judgements(try await prediction.collect(request))
+        let (judgements, isList) = try Self.judgements(try await prediction.collect(request).unpacked())
         let outcomes = feedback.judge(judgements)
         for (position, outcome) in outcomes.enumerated() {
             guard case .notALabel(let model) = outcome else { continue }
             let labels = model.labels.prefix(20).joined(separator: ", ") + (model.labels.count > 20 ? ", …" : "")
             throw RequestError.invalid(
-                "field \"\(isList ? "[\(position)]." : "")label\" is \"\(judgements[position].label)\", which is no label of the "
+                "field \"\(isList ? "[\(position)]." : "")label\" is \"\(judgements[position].label)\", which is not a label of the "
                     + "model that answered, \(model.name); it has \(labels)")
         }
         let unknown = zip(judgements, outcomes).filter { $1 == .unknown }.map(\.0)

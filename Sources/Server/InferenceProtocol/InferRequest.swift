@@ -161,7 +161,7 @@ struct InferRequest: TextPrediction.Body {
                 }
                 guard !outputs.contains(where: { $0.0 == output }) else {
                     throw .invalid(
-                        "field \"outputs[\(index)].name\" is \(found(element["name"])), which stands there already")
+                        "field \"outputs[\(index)].name\" is \(found(element["name"])), which is named twice")
                 }
                 outputs.append((output, try flag("binary_data", of: element, "outputs[\(index)].") ?? allBinary))
             }

@@ -20,14 +20,16 @@ struct AllowedOrigins: RouterMiddleware {
     ) -> CORSMiddleware<ApusRequestContext> {
         CORSMiddleware(
             allowOrigin: origin,
-            allowHeaders: [.accept, .authorization, .contentType, .origin, .requestID, .traceParent, .apusKey],
+            allowHeaders: [
+                .accept, .authorization, .contentType, .origin, .requestID, .traceParent, .traceState, .apusKey,
+            ],
             allowMethods: [.get, .post, .head, .options],
             maxAge: .hours(1))
     }
 
     /// Beyond the few that every page may read.
-    private static let exposedHeaders = [HTTPField.Name.requestID, .apusModel, .serverTiming, .retryAfter].map(\.rawName)
-        .joined(separator: ", ")
+    private static let exposedHeaders = [HTTPField.Name.requestID, .apusModel, .serverTiming, .retryAfter, .traceParent]
+        .map(\.rawName).joined(separator: ", ")
 
     func handle(
         _ request: Request, context: ApusRequestContext, next: (Request, ApusRequestContext) async throws -> Response

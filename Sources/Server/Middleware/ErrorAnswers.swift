@@ -34,10 +34,10 @@ struct ErrorAnswers: RouterMiddleware {
         case let error as HTTPError where error.status.kind == .clientError:
             return RequestError(error.status, "bad_request", error.body ?? error.status.reasonPhrase)
         default:
-            let identifier = context.facts.values.withLock { $0.identifier }
+            let names = context.facts.values.withLock { $0.names }
             logger.error(
                 "request failed",
-                metadata: ["request_id": .string(identifier), "path": .string(request.uri.path), "error": "\(error)"])
+                metadata: names.merging(["path": .string(request.uri.path), "error": "\(error)"]) { $1 })
             return RequestError(.internalServerError, "internal", "the server failed; its log says more")
         }
     }

@@ -9,5 +9,6 @@ extension HTTPField.Name {
     static let forwarded = Self("Forwarded")!
     static let xForwardedFor = Self("X-Forwarded-For")!
     static let traceParent = Self("traceparent")!
+    static let traceState = Self("tracestate")!
     static let inferenceHeaderContentLength = Self("Inference-Header-Content-Length")!
 }

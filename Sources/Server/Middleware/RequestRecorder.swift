@@ -14,13 +14,18 @@ package struct RequestRecorder: RouterMiddleware {
         let start = ContinuousClock.now
         metrics.requestStarted()
         let identifier = RequestIdentifier.accepted(request.headers[.requestID]) ?? RequestIdentifier.make()
-        context.facts.values.withLock { $0.identifier = identifier }
+        let trace = TraceContext(request.headers[.traceParent])
+        context.facts.values.withLock { ($0.identifier, $0.trace) = (identifier, trace) }
         // Every error is an answer by then.
         var response = try await next(request, context)
         let facts = context.facts.values.withLock { $0 }
         response.headers[.requestID] = identifier
         response.headers[.serverTiming] = facts.timing.header
         if let model = facts.model { response.headers[.apusModel] = model }
+        if let trace {
+            response.headers[.traceParent] = trace.header
+            response.headers[.traceState] = request.headers[.traceState]
+        }
         let took = ContinuousClock.now - start
         let route = routes.route(of: request, context)
         metrics.requestEnded(
@@ -39,31 +44,15 @@ package struct RequestRecorder: RouterMiddleware {
         let isRoutine = isQuiet || status == HTTPResponse.Status.tooManyRequests.code
         let level: Logger.Level = status >= 500 ? .warning : isRoutine ? .debug : .info
         guard logger.logLevel <= level else { return }
-        var metadata: Logger.Metadata = [
-            "request_id": .string(facts.identifier), "method": .string(request.method.rawValue),
-            "path": .string(request.uri.path), "status": .stringConvertible(status),
-            "duration_ms": .stringConvertible((took / .microseconds(1)).rounded() / 1000),
-        ]
+        var metadata = facts.names
+        metadata["method"] = .string(request.method.rawValue)
+        metadata["path"] = .string(request.uri.path)
+        metadata["status"] = .stringConvertible(status)
+        metadata["duration_ms"] = .stringConvertible((took / .microseconds(1)).rounded() / 1000)
         if let error = facts.error { metadata["error"] = .string(error) }
         if let model = facts.model { metadata["model"] = .string(model) }
         if let texts = facts.texts { metadata["texts"] = .stringConvertible(texts) }
         if let tokens = facts.tokens { metadata["tokens"] = .stringConvertible(tokens) }
-        if let parent = request.headers[.traceParent], Self.isTraceParent(parent) {
-            metadata["traceparent"] = .string(parent)
-        }
         logger.log(level: level, "request", metadata: metadata)
-    }
-
-    /// W3C Trace Context: version, trace id, parent id and flags in lowercase hexadecimal. Version ff and ids of zeros are
-    /// invalid.
-    package static func isTraceParent(_ text: String) -> Bool {
-        let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
-        return parts.count == 4 && !parts[0].elementsEqual("ff".utf8)
-            && parts[1...2].allSatisfy { !$0.allSatisfy { $0 == UInt8(ascii: "0") } }
-            && zip(parts, [2, 32, 16, 2]).allSatisfy { $0.count == $1 }
-            && text.utf8.allSatisfy { byte in
-                byte == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
-                    || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte
-            }
     }
 }

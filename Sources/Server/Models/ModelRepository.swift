@@ -134,7 +134,7 @@ actor ModelRepository {
         guard known != nil || ModelSource.isName(name) else {
             throw ModelLoadFailure(
                 reason: .request,
-                message: "\"\(name.shortened(to: 200))\" is no name; give letters, digits, dots, hyphens and underscores, "
+                message: "\"\(name.shortened(to: 200))\" is not a name; give letters, digits, dots, hyphens, underscores, "
                     + "128 at most")
         }
         if source.model != known?.model { try Self.checkDirectory(source.model ?? "") }

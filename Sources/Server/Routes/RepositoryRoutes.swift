@@ -76,7 +76,7 @@ struct RepositoryRoutes: Sendable {
                 "models are changed from the server's own machine, or with an API key; start the server with --api-key")
         }
         try prediction.state.refuseWhenStopping()
-        let bytes = try await prediction.collect(request)
+        let bytes = try await prediction.collect(request).unpacked()
         return (repository, bytes.isEmpty ? [:] : try JSONValue(body: bytes, needs: "\"parameters\", or nothing"))
     }
 

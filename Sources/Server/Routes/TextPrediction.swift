@@ -45,16 +45,17 @@ struct TextPrediction: Sendable {
         if let queue = possible.first?.queue, possible.allSatisfy(\.queue.isFull) {
             throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts)
         }
-        let bytes = try await collect(request)
+        let received = try await collect(request)
         let key = request.headers[.apusKey]
         let prepare: @Sendable () throws -> Prepared<RequestBody> = {
             let start = ContinuousClock.now
-            let body = try parse(bytes)
+            let body = try parse(received.unpacked())
             let asked = try Self.model(body.model, inPath: inPath, models)
             let model = try asked ?? models.model(for: key ?? context.facts.values.withLock { $0.identifier })
             return try encoded(body, model, context, since: start)
         }
-        let prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
+        let isSmall = received.coding == .identity && received.bytes.count <= Self.inlineBytes
+        let prepared = try isSmall ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
             deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
         // Requests that name no model are shared between the default model and the canary.
@@ -188,13 +189,18 @@ struct TextPrediction: Sendable {
         }
     }
 
+    /// A body as it came over the wire.
+    struct ReceivedBody: Sendable {
+        let bytes: [UInt8]
+        let coding: ContentCoding
+        fileprivate let limit: Int
+
+        func unpacked() throws(RequestError) -> [UInt8] { try coding.unpacked(bytes, limit: limit) }
+    }
+
     /// The body, within the limits.
-    func collect(_ request: Request) async throws -> [UInt8] {
-        if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
-            throw RequestError(
-                .unsupportedMediaType, "unsupported_media_type",
-                "Content-Encoding \(encoding) is not supported; send the body as it is")
-        }
+    func collect(_ request: Request) async throws -> ReceivedBody {
+        let coding = try ContentCoding(request.head)
         let tooLarge = RequestError(
             .contentTooLarge, "body_too_large", "the body is larger than the limit of \(limits.bodyBytes) bytes")
         // A length beyond every number is too large as well; a chunked body may have any.
@@ -209,7 +215,7 @@ struct TextPrediction: Sendable {
         defer { if expected > Self.inlineBytes { state.release(bodyBytes: expected) } }
         do {
             let buffer = try await request.body.collect(upTo: limits.bodyBytes)
-            return Array(buffer.readableBytesView)
+            return ReceivedBody(bytes: Array(buffer.readableBytesView), coding: coding, limit: limits.bodyBytes)
         } catch is NIOTooManyBytesError {
             throw tooLarge
         } catch let error as UnreadableBody {

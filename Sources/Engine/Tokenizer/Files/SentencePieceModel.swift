@@ -35,9 +35,9 @@ struct SentencePieceModel {
                 }
             }
         } catch {
-            throw InputError(file, "is no SentencePiece model, or damaged: \(error.problem). Fetch it again")
+            throw InputError(file, "is not a SentencePiece model, or is damaged: \(error.problem). Fetch it again")
         }
-        guard !pieces.isEmpty else { throw InputError(file, "is no SentencePiece model: it has no pieces") }
+        guard !pieces.isEmpty else { throw InputError(file, "is not a SentencePiece model: it has no pieces") }
     }
 
     private mutating func readPiece(_ bytes: ArraySlice<UInt8>) throws(ProtobufError) {

@@ -84,7 +84,7 @@ extension TokenizerFiles {
 
     private func source(_ file: SentencePieceModel) throws(InputError) -> Source {
         guard family != .camembert || file.kind == .unigram else {
-            throw InputError(file.file, "is no Unigram model, which CamembertTokenizer needs")
+            throw InputError(file.file, "is not a Unigram model, which CamembertTokenizer needs")
         }
         var gathered = UnigramPieces()
         func append(_ token: [UInt8], _ score: Double) throws(InputError) {

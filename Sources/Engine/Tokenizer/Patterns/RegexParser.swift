@@ -79,7 +79,7 @@ struct RegexParser {
             case "*": break
             case "+": low = 1
             default:
-                guard let bounds = repetition() else { throw Problem(what: "{ that is no repetition") }
+                guard let bounds = repetition() else { throw Problem(what: "{ that is not a repetition") }
                 (low, high) = bounds
             }
             let isLazy = take("?")
