@@ -1,11 +1,13 @@
 import DequeModule
+import Dispatch
 import Engine
 import Synchronization
 
 /// The one way to the model: a bounded queue in front of the inference thread.
 ///
 /// Whatever waits when the model becomes free is its next batch, in order, up to `batchTokens`: the texts of a request may
-/// spread over several. There is no window in which a text waits for others.
+/// spread over several. There is no window in which a text waits for others. Who cannot be answered in time is told so as
+/// soon as that is known: before it waits, by the pace of the batches before it, or else when its time is over.
 package final class InferenceQueue: Sendable {
     package struct Limits: Sendable {
         /// The most texts that are accepted and not in a batch yet.
@@ -30,10 +32,32 @@ package final class InferenceQueue: Sendable {
         var jobs: Deque<Job> = []
         /// Accepted and not in a batch yet, those that are still being tokenized too.
         var texts = 0
-        /// Those of the jobs, until all of a job's texts are in batches.
+        /// Of the jobs' texts that are in no batch yet.
         var tokens = 0
         /// Whether the inference thread will look at the jobs by itself.
         var isRunning = false
+        /// The last batch that was made: its jobs, its tokens, and when it took its place in the thread's line.
+        var running: (jobs: [Job], tokens: Int, inLine: ContinuousClock.Instant) = ([], 0, .now)
+        var pace = Pace()
+        /// When deadlines are looked at next; nil for never.
+        var nextLook: ContinuousClock.Instant?
+
+        /// How long the model still has to do with what is before a new text.
+        func wait(at now: ContinuousClock.Instant) -> Duration {
+            guard isRunning else { return .zero }
+            return pace.time(for: tokens) + max(.zero, pace.time(for: running.tokens) - (now - running.inLine))
+        }
+
+        /// Leaves out what of chosen jobs is in no batch yet.
+        mutating func remove(where isChosen: (Job) -> Bool) {
+            for job in jobs where isChosen(job) { forget(job) }
+            jobs.removeAll(where: isChosen)
+        }
+
+        mutating func forget(_ job: Job) {
+            texts -= job.encodings.count - job.next
+            tokens -= job.tokensLeft
+        }
     }
 
     package init(_ classifier: Classifier, _ limits: Limits, metrics: ModelMetrics) {
@@ -67,8 +91,8 @@ package final class InferenceQueue: Sendable {
     /// Gives `count` places back.
     package func release(_ count: Int) { state.withLock { $0.texts -= count } }
 
-    /// A prediction for each encoding, in order; their places are reserved. Throws where the deadline passes or the client
-    /// is gone before the model gets to them.
+    /// A prediction for each encoding, in order; their places are reserved. Throws where the deadline passes, or is certain
+    /// to, and where the client is gone before the model gets to them.
     package func predict(_ encodings: [Encoding], for client: Client) async throws -> Answer {
         if let known = try classifier.cachedPredictions(encodings) {
             release(encodings.count)
@@ -77,32 +101,52 @@ package final class InferenceQueue: Sendable {
         return try await withUnsafeThrowingContinuation { continuation in
             let job = Job(encodings, client, continuation)
             let (refusal, wakes) = state.withLock { state -> (RequestError?, Bool) in
-                guard state.jobs.isEmpty || state.tokens + job.tokens <= waitingTokens else {
+                if let refusal = reasonToRefuse(job, state) {
                     state.texts -= encodings.count
-                    return (
-                        .busy("texts of \(state.tokens) tokens wait for the model; the limit is \(waitingTokens)"), false
-                    )
+                    return (refusal, false)
                 }
                 state.jobs.append(job)
-                state.tokens += job.tokens
+                state.tokens += job.tokensLeft
+                look(at: client.deadline, &state)
                 defer { state.isRunning = true }
                 return (nil, !state.isRunning)
             }
-            if let refusal { continuation.resume(throwing: refusal) }
-            if wakes { classifier.enqueue { self.runBatch() } }
+            if let refusal { job.end(.failure(refusal)) }
+            if wakes { joinLine() }
         }
     }
 
+    private func reasonToRefuse(_ job: Job, _ state: State) -> RequestError? {
+        guard state.jobs.isEmpty || state.tokens + job.tokensLeft <= waitingTokens else {
+            return .busy("texts of \(state.tokens) tokens wait for the model; the limit is \(waitingTokens)")
+        }
+        let wait = state.wait(at: job.queued)
+        guard wait > .zero, job.queued + wait + state.pace.time(for: job.tokensLeft) > job.client.deadline else {
+            return nil
+        }
+        return .tooLate(wait: wait)
+    }
+
+    private func joinLine() {
+        let inLine = ContinuousClock.now
+        classifier.enqueue { self.runBatch(inLine: inLine) }
+    }
+
     /// On the inference thread: one batch, then back in line behind others who use the model.
-    private func runBatch() {
-        let batch = nextBatch()
-        for (job, error) in batch.dropped { job.continuation.resume(throwing: error) }
+    private func runBatch(inLine: ContinuousClock.Instant) {
+        let batch = nextBatch(inLine: inLine)
+        for (job, error) in batch.dropped { job.end(.failure(error)) }
         guard !batch.parts.isEmpty else { return }
         let encodings = batch.parts.flatMap { $0.job.encodings[$0.texts] }
         let start = ContinuousClock.now
         let result = Result { try classifier.predict(encodings) }
         let end = ContinuousClock.now
         metrics.record(batchOf: encodings, took: end - start)
+        state.withLock { state in
+            let tokens = state.running.tokens
+            state.pace.record(tokens: tokens, took: end - inLine, leavesMore: batch.leavesMore)
+            state.running.tokens = 0
+        }
         switch result {
         case .success(let predictions):
             var first = 0
@@ -114,15 +158,17 @@ package final class InferenceQueue: Sendable {
         case .failure(let error):
             fail(batch.parts.map(\.job), error)
         }
-        classifier.enqueue { self.runBatch() }
+        joinLine()
     }
 
     private struct Batch {
         var parts: [(job: Job, texts: Range<Int>)] = []
+        /// Whether texts wait that it has no room for.
+        var leavesMore = false
         var dropped: [(job: Job, error: RequestError)] = []
     }
 
-    private func nextBatch() -> Batch {
+    private func nextBatch(inLine: ContinuousClock.Instant) -> Batch {
         state.withLock { state in
             var batch = Batch()
             var tokens = 0
@@ -130,8 +176,7 @@ package final class InferenceQueue: Sendable {
             while let job = state.jobs.first {
                 if let error = job.client.reasonToDrop(at: now) {
                     state.jobs.removeFirst()
-                    state.texts -= job.encodings.count - job.next
-                    state.tokens -= job.tokens
+                    state.forget(job)
                     batch.dropped.append((job, error))
                     continue
                 }
@@ -141,6 +186,8 @@ package final class InferenceQueue: Sendable {
                     if tokens > 0, tokens + count > limits.batchTokens { break }
                     tokens += count
                     job.next += 1
+                    job.tokensLeft -= count
+                    state.tokens -= count
                 }
                 if job.next > first {
                     if first == 0 { job.started = now }
@@ -149,23 +196,45 @@ package final class InferenceQueue: Sendable {
                 }
                 guard job.next == job.encodings.count else { break }
                 state.jobs.removeFirst()
-                state.tokens -= job.tokens
             }
             state.isRunning = !batch.parts.isEmpty
+            state.running = (batch.parts.map(\.job), tokens, inLine)
+            batch.leavesMore = !state.jobs.isEmpty
             return batch
         }
     }
 
+    /// Has deadlines looked at when this one is over, unless that is done before. One look for all of them: a timer for each
+    /// request would cost more than its place in the queue.
+    private func look(at deadline: ContinuousClock.Instant, _ state: inout State) {
+        if let next = state.nextLook, next <= deadline { return }
+        state.nextLook = deadline
+        let nanoseconds = Int(max(0, min((deadline - .now) / .nanoseconds(1), 1e17)).rounded(.up))
+        DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
+            self?.endLateJobs(due: deadline)
+        }
+    }
+
+    /// Tells those whose time is over, whether they wait or their batch runs: what the model says of them then is dropped.
+    private func endLateJobs(due: ContinuousClock.Instant) {
+        let late: [Job] = state.withLock { state in
+            // An earlier look has been asked for meanwhile, and sees to the rest.
+            guard state.nextLook == due else { return [] }
+            state.nextLook = nil
+            let now = ContinuousClock.now
+            let jobs = state.running.jobs + state.jobs
+            let late = jobs.filter { $0.client.deadline <= now }
+            state.remove { $0.client.deadline <= now }
+            if let next = jobs.lazy.map(\.client.deadline).filter({ $0 > now }).min() { look(at: next, &state) }
+            return late
+        }
+        for job in late { job.end(.failure(RequestError.deadline)) }
+    }
+
     /// Ends the jobs of a batch that failed, with what of them still waits.
     private func fail(_ jobs: [Job], _ error: any Error) {
-        state.withLock { state in
-            for job in jobs where job.next < job.encodings.count {
-                state.texts -= job.encodings.count - job.next
-                state.tokens -= job.tokens
-                state.jobs.removeAll { $0 === job }
-            }
-        }
-        for job in jobs { job.continuation.resume(throwing: error) }
+        state.withLock { state in state.remove { job in jobs.contains { $0 === job } } }
+        for job in jobs { job.end(.failure(error)) }
     }
 }
 
@@ -213,8 +282,10 @@ extension InferenceQueue {
     private final class Job: @unchecked Sendable {
         let encodings: [Encoding]
         let client: Client
-        let continuation: UnsafeContinuation<Answer, any Error>
-        let tokens: Int
+        private let continuation: UnsafeContinuation<Answer, any Error>
+        private let hasEnded = Atomic(false)
+        /// Of the texts that are in no batch yet.
+        var tokensLeft: Int
         let queued = ContinuousClock.now
         var started: ContinuousClock.Instant?
         /// The first text that is in no batch yet.
@@ -223,15 +294,19 @@ extension InferenceQueue {
 
         init(_ encodings: [Encoding], _ client: Client, _ continuation: UnsafeContinuation<Answer, any Error>) {
             self.encodings = encodings
-            tokens = encodings.reduce(0) { $0 + $1.ids.count }
+            tokensLeft = encodings.reduce(0) { $0 + $1.ids.count }
             self.client = client
             self.continuation = continuation
         }
 
         func finish(at end: ContinuousClock.Instant) {
             let started = started ?? end
-            continuation.resume(
-                returning: Answer(predictions: predictions, queued: started - queued, inferred: end - started))
+            self.end(.success(Answer(predictions: predictions, queued: started - queued, inferred: end - started)))
+        }
+
+        /// The first end counts: the model and the clock do not wait for each other.
+        func end(_ result: Result<Answer, any Error>) {
+            if !hasEnded.exchange(true, ordering: .relaxed) { continuation.resume(with: result) }
         }
     }
 }
