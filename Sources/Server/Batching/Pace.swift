@@ -25,6 +25,8 @@ package struct Pace: Sendable {
         }
     }
 
+    package var isKnown: Bool { secondsPerToken != nil }
+
     /// How long so many tokens take; zero while nothing is known.
     package func time(for tokens: Int) -> Duration { .seconds((secondsPerToken ?? 0) * Double(tokens)) }
 }

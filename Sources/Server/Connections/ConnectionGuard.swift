@@ -71,6 +71,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var lingeringReads = 32
 
     private var phase = Phase.ending
+    private var isAnswering = false {
+        didSet {
+            if isAnswering, !oldValue { state.answerBegun() }
+            if !isAnswering, oldValue { state.answerEnded() }
+        }
+    }
     private var deadline: NIODeadline?
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
 
@@ -96,6 +102,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         state.connectionClosed()
+        isAnswering = false
         timer?.task.cancel()
         timer = nil
     }
@@ -395,6 +402,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private func begin(_ phase: Phase) {
         self.phase = phase
+        isAnswering = phase == .answering
         switch phase {
         case .idle: place.waits(for: .request)
         case .reading, .sending, .ending: place.waits(for: .transfer)

@@ -56,7 +56,8 @@ struct TextPrediction: Sendable {
         }
         let prepared = try bytes.count <= Self.inlineBytes ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
-            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
+            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted },
+            isAlone: state.answersOne)
         // Requests that name no model are shared between the default model and the canary.
         let isShared = inPath == nil && prepared.body.model == nil
         let (answered, answer) = try await answer(prepared, client, context, sharedBy: isShared ? models : nil, since: start)
