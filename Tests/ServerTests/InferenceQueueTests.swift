@@ -187,6 +187,52 @@ import Testing
         #expect(try await waiting.predictions.count == 30)
     }
 
+    @Test func `places that become free go to who was refused first`() async throws {
+        let (queue, _) = try Self.queue(texts: 1)
+        try queue.reserve(1)
+        let (start, log) = (ContinuousClock.now, Mutex<[Int]>([]))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (count, second) in [3, 1, 4, 2].enumerated() {
+                group.addTask {
+                    // Each gives its place back, to the next.
+                    let seat = try await queue.seat(refusedSince: start + .seconds(second))
+                    log.withLock { $0.append(second) }
+                    _ = seat
+                }
+                while queue.inLine <= count { await Task.yield() }
+            }
+            queue.release(1)
+            try await group.waitForAll()
+        }
+        #expect(log.withLock { $0 } == [1, 2, 3, 4])
+        #expect(queue.depth == 0)
+    }
+
+    @Test func `of many places an eighth stays for who asks first, and a seat is one of a request's`() async throws {
+        let (queue, _) = try Self.queue(texts: 16)
+        try queue.reserve(16)
+        try await withThrowingTaskGroup(of: Seat.self) { group in
+            for _ in 0..<20 { group.addTask { try await queue.seat(refusedSince: .now) } }
+            while queue.inLine < 20 { await Task.yield() }
+            queue.release(16)
+            #expect(queue.depth == 14 && queue.inLine == 6)
+            var seat = try await group.next()
+            #expect(throws: RequestError.self) { try queue.reserve(3) }
+            try queue.reserve(3, seat)
+            #expect(queue.depth == 16)
+            seat = nil
+            #expect(queue.depth == 16, "a seat that was taken was given back")
+            // Those who got no place within a second are refused.
+            while let result = await group.nextResult() {
+                guard case .failure(let error) = result else { continue }
+                #expect((error as? RequestError)?.type == "queue_full")
+            }
+        }
+        #expect(queue.inLine == 0)
+        queue.release(3)
+        #expect(queue.depth == 0)
+    }
+
     private static func failure(_ body: @Sendable () async throws -> InferenceQueue.Answer) async -> RequestError? {
         do {
             _ = try await body()

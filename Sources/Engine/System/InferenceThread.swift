@@ -74,9 +74,10 @@ package final class InferenceThread: Sendable {
             }
         }
 
-        var isHere: Bool {
-            let here = pthread_self()
-            return condition.withLock { [thread, guest].contains { $0.map { pthread_equal($0, here) != 0 } ?? false } }
+        var isHere: Bool { condition.withLock { Self.isHere(thread) || Self.isHere(guest) } }
+
+        private static func isHere(_ thread: pthread_t?) -> Bool {
+            thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false
         }
 
         /// Whether the caller does the thread's work from now on: where there is none.

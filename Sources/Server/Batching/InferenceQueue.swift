@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// Whatever waits when the model becomes free is its next batch, in order, up to `batchTokens`: the texts of a request may
 /// spread over several. There is no window in which a text waits for others. Who cannot be answered in time is told so as
-/// soon as that is known: before it waits, by the pace of the batches before it, or else when its time is over.
+/// soon as that is known: before it waits, by the pace of the batches before it, or else when its time is over. Clients that
+/// were refused, and ask again, get the places that become free in turn: who was refused first is first.
 package final class InferenceQueue: Sendable {
     package struct Limits: Sendable {
         /// The most texts that are accepted and not in a batch yet.
@@ -30,6 +31,8 @@ package final class InferenceQueue: Sendable {
 
     private struct State {
         var jobs: Deque<Job> = []
+        /// Who waits for a place, by when they were refused first.
+        var line: Deque<Waiter> = []
         /// Accepted and not in a batch yet, those that are still being tokenized too.
         var texts = 0
         /// Of the jobs' texts that are in no batch yet.
@@ -78,11 +81,21 @@ package final class InferenceQueue: Sendable {
     /// How many requests are tokenized and in no batch yet.
     package var waitingJobs: Int { state.withLock { $0.jobs.count } }
 
+    /// How many clients that were refused wait for a place.
+    package var inLine: Int { state.withLock { $0.line.count } }
+
     package var isFull: Bool { depth >= limits.texts }
 
+    /// What a request is told when it is.
+    package var full: RequestError { .queueFull(waiting: depth, asked: nil, limit: limits.texts) }
+
     /// Takes `count` places; throws where there are not as many. Whoever has them calls `predict` or `release`.
-    package func reserve(_ count: Int) throws(RequestError) {
+    ///
+    /// - Parameter seat: one that the request has already.
+    package func reserve(_ count: Int, _ seat: Seat? = nil) throws(RequestError) {
+        let held = seat?.take(in: self) ?? 0
         let waiting: Int? = state.withLock { state in
+            state.texts -= held
             guard state.texts + count <= limits.texts else { return state.texts }
             state.texts += count
             return nil
@@ -91,7 +104,47 @@ package final class InferenceQueue: Sendable {
     }
 
     /// Gives `count` places back.
-    package func release(_ count: Int) { state.withLock { $0.texts -= count } }
+    package func release(_ count: Int) {
+        let called = state.withLock { state in
+            state.texts -= count
+            return callUp(&state)
+        }
+        for waiter in called { waiter.continuation.resume() }
+    }
+
+    /// A place for a request whose client was refused before; throws where it does not come within a second, as long as the
+    /// client was told to wait.
+    ///
+    /// - Parameter first: when that was for the first time since its last answer.
+    package func seat(refusedSince first: ContinuousClock.Instant) async throws -> Seat {
+        try await withUnsafeThrowingContinuation { continuation in
+            let waiter = Waiter(refused: first, due: .now + .seconds(1), continuation: continuation)
+            let called = state.withLock { state in
+                let place = state.line.lastIndex { $0.refused <= first }.map { $0 + 1 } ?? 0
+                state.line.insert(waiter, at: place)
+                look(at: waiter.due, &state)
+                return callUp(&state)
+            }
+            for waiter in called { waiter.continuation.resume() }
+        }
+        return Seat(in: self)
+    }
+
+    /// Gives places that are free to those in line. Of many, as a batch leaves them, an eighth stays for whoever asks first,
+    /// since a client that comes over a new connection each time is never in the line.
+    private func callUp(_ state: inout State) -> [Waiter] {
+        let free = max(0, limits.texts - state.texts)
+        let called = Array(state.line.prefix(free - free / 8))
+        state.texts += called.count
+        state.line.removeFirst(called.count)
+        return called
+    }
+
+    private struct Waiter {
+        let refused: ContinuousClock.Instant
+        let due: ContinuousClock.Instant
+        let continuation: UnsafeContinuation<Void, any Error>
+    }
 
     /// A prediction for each encoding, in order; their places are reserved. Throws where the deadline passes, or is certain
     /// to, and where the client is gone before the model gets to them.
@@ -151,6 +204,7 @@ package final class InferenceQueue: Sendable {
     private func runBatch(inLine: ContinuousClock.Instant) {
         let batch = nextBatch(inLine: inLine)
         for (job, error) in batch.dropped { job.end(.failure(error)) }
+        for waiter in batch.called { waiter.continuation.resume() }
         guard !batch.parts.isEmpty else { return }
         let encodings = batch.parts.flatMap { $0.job.encodings[$0.texts] }
         let start = ContinuousClock.now
@@ -184,6 +238,8 @@ package final class InferenceQueue: Sendable {
         /// Whether texts wait that it has no room for.
         var leavesMore = false
         var dropped: [(job: Job, error: RequestError)] = []
+        /// Who has got a place that became free.
+        var called: [Waiter] = []
     }
 
     private func nextBatch(inLine: ContinuousClock.Instant) -> Batch {
@@ -218,6 +274,7 @@ package final class InferenceQueue: Sendable {
             state.isRunning = !batch.parts.isEmpty
             state.running = (batch.parts.map(\.job), tokens, inLine)
             batch.leavesMore = !state.jobs.isEmpty
+            batch.called = callUp(&state)
             return batch
         }
     }
@@ -229,24 +286,30 @@ package final class InferenceQueue: Sendable {
         state.nextLook = deadline
         let nanoseconds = Int(max(0, min((deadline - .now) / .nanoseconds(1), 1e17)).rounded(.up))
         DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
-            self?.endLateJobs(due: deadline)
+            self?.endLate(due: deadline)
         }
     }
 
     /// Tells those whose time is over, whether they wait or their batch runs: what the model says of them then is dropped.
-    private func endLateJobs(due: ContinuousClock.Instant) {
-        let late: [Job] = state.withLock { state in
+    private func endLate(due: ContinuousClock.Instant) {
+        typealias Late = (jobs: [Job], waiters: [Waiter], called: [Waiter])
+        let late: Late = state.withLock { state in
             // An earlier look has been asked for meanwhile, and sees to the rest.
-            guard state.nextLook == due else { return [] }
+            guard state.nextLook == due else { return ([], [], []) }
             state.nextLook = nil
             let now = ContinuousClock.now
             let jobs = state.running.jobs + state.jobs
-            let late = jobs.filter { $0.client.deadline <= now }
+            let late = (jobs.filter { $0.client.deadline <= now }, state.line.filter { $0.due <= now })
             state.remove { $0.client.deadline <= now }
-            if let next = jobs.lazy.map(\.client.deadline).filter({ $0 > now }).min() { look(at: next, &state) }
-            return late
+            state.line.removeAll { $0.due <= now }
+            let coming = (jobs.map(\.client.deadline) + state.line.map(\.due)).filter { $0 > now }
+            // Of a thousand in line one is due each millisecond.
+            if let next = coming.min() { look(at: max(next, now + .milliseconds(10)), &state) }
+            return (late.0, Array(late.1), callUp(&state))
         }
-        for job in late { job.end(.failure(RequestError.deadline)) }
+        for job in late.jobs { job.end(.failure(RequestError.deadline)) }
+        for waiter in late.waiters { waiter.continuation.resume(throwing: full) }
+        for waiter in late.called { waiter.continuation.resume() }
     }
 
     /// Ends the jobs of a batch that failed, with what of them still waits.
