@@ -190,7 +190,8 @@ import Testing
     @Test func `places that become free go to who was refused first`() async throws {
         let (queue, _) = try Self.queue(texts: 1)
         try queue.reserve(1)
-        let (start, log) = (ContinuousClock.now, Mutex<[Int]>([]))
+        let start = ContinuousClock.now
+        let log = Mutex<[Int]>([])
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (count, second) in [3, 1, 4, 2].enumerated() {
                 group.addTask {
