@@ -153,17 +153,14 @@ def test_a_request_past_its_deadline_is_a_504_and_what_is_left_of_it_is_never_ru
 def test_a_504_does_not_wait_for_the_batch_that_runs(start_server):
     server = start_server("--threads", "1", "--precision", "f32", "--request-timeout", "0.3")
 
-    def batches() -> float:
-        return server.metrics().value("apus_batch_texts_count")
-
     def comes_before_the_batch_ends() -> bool:
         answer = send_batch(server.port, long_texts(64))
-        before = batches()
+        before = server.metrics().value("apus_batch_texts_count")
         assert answer.status == 504, answer
-        server.predict("the next batch, behind the one that runs")
-        return batches() == before + 2
+        time.sleep(2)
+        return server.metrics().value("apus_batch_texts_count") == before + 1
 
-    # Where a batch ends just then, the next one shows it.
+    # Where a batch ends just then, another time shows it.
     assert any(comes_before_the_batch_ends() for _ in range(5))
 
 
