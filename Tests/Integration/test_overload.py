@@ -165,9 +165,9 @@ def test_a_504_does_not_wait_for_the_batch_that_runs(start_server):
 
 
 def test_what_the_queue_cannot_get_to_in_time_is_refused_at_once(start_server):
-    server = start_server("--threads", "1", "--precision", "f32", "--request-timeout", "5", "--max-queue", "512")
+    server = start_server("--threads", "1", "--precision", "f32", "--request-timeout", "10", "--max-queue", "512")
     first = Background(send_batch, server.port, long_texts(128))
-    until(lambda: server.metrics().value("apus_batch_texts_count") >= 1, "the pace of the queue is known")
+    until(lambda: server.metrics().value("apus_batch_texts_count") >= 4, "the pace of the queue is known", 30)
     answer = send_batch(server.port, long_texts(128))
     assert answer.status == 429 and answer.json()["error"]["type"] == "queue_full", answer
     assert "could not get to this request in time" in answer.json()["error"]["message"]

@@ -191,13 +191,13 @@ import Testing
         let (queue, _) = try Self.queue(texts: 1)
         try queue.reserve(1)
         let start = ContinuousClock.now
-        let log = Mutex<[Int]>([])
+        let log = Log()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (count, second) in [3, 1, 4, 2].enumerated() {
                 group.addTask {
                     // Each gives its place back, to the next.
                     let seat = try await queue.seat(refusedSince: start + .seconds(second))
-                    log.withLock { $0.append(second) }
+                    log.seconds.withLock { $0.append(second) }
                     _ = seat
                 }
                 while queue.inLine <= count { await Task.yield() }
@@ -205,8 +205,12 @@ import Testing
             queue.release(1)
             try await group.waitForAll()
         }
-        #expect(log.withLock { $0 } == [1, 2, 3, 4])
+        #expect(log.seconds.withLock { $0 } == [1, 2, 3, 4])
         #expect(queue.depth == 0)
+    }
+
+    private final class Log: Sendable {
+        let seconds = Mutex<[Int]>([])
     }
 
     @Test func `of many places an eighth stays for who asks first, and a seat is one of a request's`() async throws {

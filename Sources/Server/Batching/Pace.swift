@@ -5,6 +5,9 @@
 package struct Pace: Sendable {
     /// nil before the first such batch.
     private var secondsPerToken: Double?
+    private var samples = 0
+    /// With fewer nothing is known: a first batch also takes memory and wakes threads.
+    private static let leastSamples = 4
 
     package init() {}
 
@@ -13,6 +16,7 @@ package struct Pace: Sendable {
     ///   - leavesMore: whether texts waited that the batch had no room for. One that has room has another pace, which counts
     ///     only where it is the faster one.
     package mutating func record(tokens: Int, took duration: Duration, leavesMore: Bool) {
+        samples += leavesMore ? 1 : 0
         let sample = duration / .seconds(1) / Double(max(1, tokens))
         guard let known = secondsPerToken else {
             if leavesMore { secondsPerToken = sample }
@@ -25,8 +29,10 @@ package struct Pace: Sendable {
         }
     }
 
-    package var isKnown: Bool { secondsPerToken != nil }
+    package var isKnown: Bool { samples >= Self.leastSamples }
 
     /// How long so many tokens take; zero while nothing is known.
-    package func time(for tokens: Int) -> Duration { .seconds((secondsPerToken ?? 0) * Double(tokens)) }
+    package func time(for tokens: Int) -> Duration {
+        isKnown ? .seconds((secondsPerToken ?? 0) * Double(tokens)) : .zero
+    }
 }
