@@ -331,6 +331,10 @@ public final class Classifier: Sendable {
     /// loop that predicts there spares each batch the way from thread to thread.
     public func enqueue(_ body: @escaping @Sendable () -> Void) { model.enqueue(body) }
 
+    /// Runs `body` on the caller's thread, in place of the one that passes run on, where that has nothing to do; other callers'
+    /// passes wait meanwhile. False where it has: `body` is not run then.
+    package func runHere(_ body: () -> Void) -> Bool { model.runHere(body) }
+
     private let digest = Mutex<String?>(nil)
     /// Without the calibration.
     private let files = Mutex<ModelDigest?>(nil)

@@ -147,6 +147,9 @@ package final class InferenceSession: Sendable {
 
     /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
     package func enqueue(_ body: @escaping @Sendable () -> Void) { workers.thread.enqueue(body) }
+
+    /// Runs `body` on the caller's thread, where that of passes has nothing to do; OpenMP wants its own.
+    package func runHere(_ body: () -> Void) -> Bool { options.runtime == .pthreads && workers.thread.runHere(body) }
 }
 
 /// What goes through a model of whatever architecture, in turn.

@@ -49,6 +49,8 @@ package protocol TextModel: Sendable {
 
     /// Runs `body` on the thread of passes, in the order in which it was brought, without waiting for its end.
     func enqueue(_ body: @escaping @Sendable () -> Void)
+    /// Runs `body` on the caller's thread, in place of that of passes; false, and nothing is run, where that one has work.
+    func runHere(_ body: () -> Void) -> Bool
 }
 
 /// A transformer with its tokenizer.
@@ -123,4 +125,5 @@ package struct TransformerModel: TextModel {
     package func tokensByID() -> [Int: String] { tokenizer.tokensByID() }
 
     package func enqueue(_ body: @escaping @Sendable () -> Void) { session.enqueue(body) }
+    package func runHere(_ body: () -> Void) -> Bool { session.runHere(body) }
 }

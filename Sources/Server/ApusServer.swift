@@ -264,10 +264,17 @@ public struct ApusServer: Sendable {
         let executors = EventLoopExecutor.executors(of: group)
         let room = ConnectionRoom(
             places, limits: options.limits, probes: Set(supervision.routes.map(\.pattern)), metrics: metrics)
+        // The log tells of every refusal where it tells of such things at all.
+        let paths = self.logger.logLevel > .debug ? ["/predict", "/invocations", "/", options.paths.predict] : []
+        let door = Door(
+            Set(paths.compactMap(\.self)).intersection(routes.routes.map(\.pattern)), models,
+            places: options.limits.queuedTexts, state: state, authentication: options.access.apiKey.map(Authentication.init),
+            metrics: metrics)
         return Application(
             responder: WholeModelIDs(router(routes).buildResponder(), models),
             server: HTTPServerBuilder { responder in
-                HTTPConnection(responder: responder, room: room, state: state, refused: refused, executors: executors)
+                HTTPConnection(
+                    responder: responder, room: room, door: door, state: state, refused: refused, executors: executors)
             },
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: "apus", backlog: 1024,
@@ -288,7 +295,7 @@ public struct ApusServer: Sendable {
             for (method, access, handler) in route.handlers {
                 let needsKey = access == .key || access == .open && options.access.protectsEverything
                 router.on(RouterPath(route.pattern), method: method) { request, context in
-                    if needsKey { try authentication?.check(request) }
+                    if needsKey { try authentication?.check(request.headers) }
                     return try await handler(request, context)
                 }
             }

@@ -80,6 +80,8 @@ struct Serve: AsyncParsableCommand {
                 throw ExitCode(1)
             }
             let report = testsItself ? try await selfTest(classifier, source, options) : nil
+            // The first pass takes the memory that all take; it is not to be somebody's request.
+            if !testsItself { _ = try? classifier.predict(["a"]) }
             loaded.append(LoadedModel(classifier, from: source, selfTest: report))
         }
         let loading = ModelLoading(

@@ -133,6 +133,120 @@ import Testing
         #expect(queue.depth == 0)
     }
 
+    @Test func `a deadline that passes while the model is busy ends its request then`() async throws {
+        let (queue, metrics) = try Self.queue(batchTokens: 50)
+        let hold = try Hold()
+        try queue.reserve(30)
+        let late = await Self.failure {
+            try await queue.predict(try Self.encodings(30), for: Self.client(deadline: .milliseconds(20)))
+        }
+        #expect(late?.type == "deadline")
+        #expect(queue.depth == 0 && queue.waitingJobs == 0)
+        hold.release()
+        try queue.reserve(1)
+        _ = try await queue.predict(try Self.encodings(1), for: Self.client())
+        #expect(Self.figure("apus_batch_texts_sum", metrics) == 1, "texts were run after their deadline")
+    }
+
+    /// Its first batch is done, and the thread is held before the second.
+    @Test func `a deadline that passes between a request's batches ends it, and what is left of it is not run`() async throws
+    {
+        let (queue, metrics) = try Self.queue(batchTokens: 50)
+        let (first, second, encodings) = (try Hold(), DispatchSemaphore(value: 0), try Self.encodings(30, words: 8))
+        try queue.reserve(30)
+        async let late = Self.failure { try await queue.predict(encodings, for: Self.client(deadline: .seconds(2))) }
+        while queue.waitingJobs < 1 { await Task.yield() }
+        try Self.classifier.get().enqueue { second.wait() }
+        first.release()
+        #expect(await late?.type == "deadline")
+        #expect(queue.depth == 0)
+        second.signal()
+        try queue.reserve(1)
+        _ = try await queue.predict(try Self.encodings(1), for: Self.client())
+        let texts = 50 / encodings[0].ids.count
+        #expect(Self.figure("apus_batch_texts_sum", metrics) == Double(texts + 1))
+    }
+
+    @Test func `what the queue cannot get to in time is refused at once, with the time that it needs`() async throws {
+        let (queue, _) = try Self.queue(batchTokens: 50)
+        let encodings = try Self.encodings(30, words: 8)
+        // The pace: batches that leave texts behind.
+        try queue.reserve(30)
+        _ = try await queue.predict(encodings, for: Self.client())
+        let hold = try Hold()
+        try queue.reserve(30)
+        async let waiting = queue.predict(encodings, for: Self.client())
+        while queue.waitingJobs < 1 { await Task.yield() }
+        try queue.reserve(1)
+        let refusal = await Self.failure {
+            try await queue.predict([encodings[0]], for: Self.client(deadline: .microseconds(100)))
+        }
+        #expect(refusal?.status == .tooManyRequests && refusal?.headers[.retryAfter] == "1")
+        #expect(queue.depth == 30)
+        hold.release()
+        #expect(try await waiting.predictions.count == 30)
+    }
+
+    @Test func `places that become free go to who was refused first`() async throws {
+        let (queue, _) = try Self.queue(texts: 1)
+        try queue.reserve(1)
+        let start = ContinuousClock.now
+        let log = Log()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (count, second) in [3, 1, 4, 2].enumerated() {
+                group.addTask {
+                    // Each gives its place back, to the next.
+                    let seat = try await queue.seat(refusedSince: start + .seconds(second))
+                    log.seconds.withLock { $0.append(second) }
+                    _ = seat
+                }
+                while queue.inLine <= count { await Task.yield() }
+            }
+            queue.release(1)
+            try await group.waitForAll()
+        }
+        #expect(log.seconds.withLock { $0 } == [1, 2, 3, 4])
+        #expect(queue.depth == 0)
+    }
+
+    private final class Log: Sendable {
+        let seconds = Mutex<[Int]>([])
+    }
+
+    @Test func `of many places an eighth stays for who asks first, and a seat is one of a request's`() async throws {
+        let (queue, _) = try Self.queue(texts: 16)
+        try queue.reserve(16)
+        try await withThrowingTaskGroup(of: Seat.self) { group in
+            for _ in 0..<20 { group.addTask { try await queue.seat(refusedSince: .now) } }
+            while queue.inLine < 20 { await Task.yield() }
+            queue.release(16)
+            #expect(queue.depth == 14 && queue.inLine == 6)
+            var seat = try await group.next()
+            #expect(throws: RequestError.self) { try queue.reserve(3) }
+            try queue.reserve(3, seat)
+            #expect(queue.depth == 16)
+            seat = nil
+            #expect(queue.depth == 16, "a seat that was taken was given back")
+            // Those who got no place within a second are refused.
+            while let result = await group.nextResult() {
+                guard case .failure(let error) = result else { continue }
+                #expect((error as? RequestError)?.type == "queue_full")
+            }
+        }
+        #expect(queue.inLine == 0)
+        queue.release(3)
+        #expect(queue.depth == 0)
+    }
+
+    private static func failure(_ body: @Sendable () async throws -> InferenceQueue.Answer) async -> RequestError? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return error as? RequestError
+        }
+    }
+
     @Test func `beside a model that is flooded, another waits for one of its batches, not for its queue`() async throws {
         var options = Classifier.Options(threads: 1)
         options.workers = InferenceWorkers()

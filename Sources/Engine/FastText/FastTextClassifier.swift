@@ -96,4 +96,5 @@ package final class FastTextClassifier: TextModel {
     }
 
     package func enqueue(_ body: @escaping @Sendable () -> Void) { thread.enqueue(body) }
+    package func runHere(_ body: () -> Void) -> Bool { thread.runHere(body) }
 }

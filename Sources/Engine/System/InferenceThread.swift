@@ -3,7 +3,7 @@ import Foundation
 /// A thread of its own for forward passes, one after the other in the order in which they were brought; whoever brings one
 /// need not wait for it. With `APUS_TEAM=openmp` it is needed besides: OpenMP keeps workers for each thread that opens a
 /// parallel region, so passes that came from any of a server's threads would multiply them.
-final class InferenceThread: Sendable {
+package final class InferenceThread: Sendable {
     private let state: State
 
     private final class Job {
@@ -25,7 +25,11 @@ final class InferenceThread: Sendable {
         let ended = NSCondition()
         var work: [Job] = []
         var isStopping = false
+        /// Whether a job runs on the thread.
+        var isBusy = false
         var thread: pthread_t?
+        /// Who does the thread's work at present, in its place.
+        var guest: pthread_t?
         let isInBackground: Bool
 
         init(isInBackground: Bool) { self.isInBackground = isInBackground }
@@ -36,9 +40,11 @@ final class InferenceThread: Sendable {
             condition.lock()
             thread = pthread_self()
             while true {
-                while work.isEmpty, !isStopping { condition.wait() }
+                isBusy = false
+                while guest != nil || work.isEmpty && !isStopping { condition.wait() }
                 if work.isEmpty { break }
                 let job = work.removeFirst()
+                isBusy = true
                 condition.unlock()
                 job.perform()
                 ended.withLock {
@@ -67,13 +73,35 @@ final class InferenceThread: Sendable {
                 condition.signal()
             }
         }
+
+        var isHere: Bool { condition.withLock { Self.isHere(thread) || Self.isHere(guest) } }
+
+        private static func isHere(_ thread: pthread_t?) -> Bool {
+            thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false
+        }
+
+        /// Whether the caller does the thread's work from now on: where there is none.
+        func takePlace() -> Bool {
+            condition.withLock {
+                guard work.isEmpty, !isBusy, guest == nil, !isInBackground else { return false }
+                guest = pthread_self()
+                return true
+            }
+        }
+
+        func givePlaceBack() {
+            condition.withLock {
+                guest = nil
+                if !work.isEmpty { condition.signal() }
+            }
+        }
     }
 
     /// False where the system gives no more threads: then work is done by whoever brings it.
     private let isRunning: Bool
 
     /// - Parameter isInBackground: whether its work may wait for all other threads of the machine.
-    init(isInBackground: Bool = false) {
+    package init(isInBackground: Bool = false) {
         state = State(isInBackground: isInBackground)
         let context = Unmanaged.passRetained(state)
         #if canImport(Darwin)
@@ -103,15 +131,23 @@ final class InferenceThread: Sendable {
     }
 
     /// Runs `body` on the thread, after all work that was brought before, and returns at once.
-    func enqueue(_ body: @escaping @Sendable () -> Void) {
+    package func enqueue(_ body: @escaping @Sendable () -> Void) {
         guard isRunning else { return DispatchQueue.global().async(execute: body) }
         state.append(Job(body))
     }
 
+    /// Runs `body` on the caller's thread, in this one's place, where it has nothing to do: that spares the way there and back,
+    /// two threads' awakening. False where it has, or works in the background; `body` is not run then.
+    package func runHere(_ body: () -> Void) -> Bool {
+        guard isRunning, state.takePlace() else { return false }
+        defer { state.givePlaceBack() }
+        body()
+        return true
+    }
+
     /// Runs `body` on the thread and returns when it has ended; from the thread itself, at once.
-    func run(_ body: () -> Void) {
-        let isHere = state.condition.withLock { state.thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
-        guard isRunning, !isHere else { return body() }
+    package func run(_ body: () -> Void) {
+        guard isRunning, !state.isHere else { return body() }
         withoutActuallyEscaping(body) { body in
             let job = Job(body)
             state.append(job)

@@ -38,6 +38,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private let limits: ServerLimits
     private let state: ServerState
     private let refused: Refusal
+    private let door: Door
+    private let refusals: Refusals
 
     /// Requests whose head came, and requests that were answered.
     private var begun = 0
@@ -46,6 +48,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var headRequests: Set<Int> = []
     /// The head came, the end did not.
     private var isReading = false
+    /// The answer to the request that is being read, which nobody else sees.
+    private var refusal: (head: HTTPResponse, body: ByteBuffer)?
     private var hasPartialHead = false
     private var readParts = false
     /// Answers that are made and not yet sent to the last byte.
@@ -71,6 +75,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var lingeringReads = 32
 
     private var phase = Phase.ending
+    private var isAnswering = false {
+        didSet {
+            if isAnswering, !oldValue { state.answerBegun() }
+            if !isAnswering, oldValue { state.answerEnded() }
+        }
+    }
     private var deadline: NIODeadline?
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
 
@@ -79,13 +89,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     /// - Parameter parser: the connection's, before this handler.
     init(
-        _ parser: ByteToMessageHandler<HTTPRequestDecoder>, place: ConnectionRoom.Place, state: ServerState,
-        refused: @escaping Refusal
+        _ parser: ByteToMessageHandler<HTTPRequestDecoder>, place: ConnectionRoom.Place, door: Door, state: ServerState,
+        refusals: Refusals, refused: @escaping Refusal
     ) {
         self.parser = parser
         self.place = place
         limits = place.limits
         self.state = state
+        self.door = door
+        self.refusals = refusals
         self.refused = refused
     }
 
@@ -96,6 +108,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         state.connectionClosed()
+        isAnswering = false
         timer?.task.cancel()
         timer = nil
     }
@@ -121,15 +134,19 @@ final class ConnectionGuard: ChannelDuplexHandler {
             offersHTTP2 = Self.offersHTTP2(head)
             isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade") && !offersHTTP2
             if !head.isKeepAlive || isUpgrade || place.isExtra || state.isStopping { lastAnswer = min(lastAnswer, begun) }
+            // Who was refused before waits for a place; the router sees to that.
+            if begun == answered + 1, refusals.since == nil, !isUpgrade, !offersHTTP2 { refusal = door.refusal(of: request) }
+            if refusal != nil { return }
             invites = wantsInvitation(head)
             inviteWhenFree(context)
             context.fireChannelRead(wrapInboundOut(.head(request)))
         case .body(let bytes):
-            guard isReading else { return }
+            guard isReading, refusal == nil else { return }
             context.fireChannelRead(wrapInboundOut(.body(bytes)))
         case .end(let trailers):
             guard isReading else { return }
             isReading = false
+            if refusal != nil { return refuse(context) }
             invites = false
             // Where the parser has stopped, what comes would only pile up.
             if isUpgrade { try? context.channel.syncOptions?.setOption(.autoRead, value: false) }
@@ -211,14 +228,16 @@ final class ConnectionGuard: ChannelDuplexHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         if !readParts, begun == answered, !isReading { hasPartialHead = true }
         readParts = false
+        // The rest of the body is not waited for.
+        if refusal != nil { refuse(context) }
         update(context)
         context.fireChannelReadComplete()
         if isEnding { readOn(context) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // The parser complains of every byte behind the first wrong one.
-        if isEnding || failure != nil { return }
+        // The parser complains of every byte behind the first wrong one; a body that is refused may be anything.
+        if isEnding || failure != nil || refusal != nil { return }
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         let reason = RequestError(
             error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest, "bad_request",
@@ -228,6 +247,15 @@ final class ConnectionGuard: ChannelDuplexHandler {
         } else {
             fail(reason, context)
         }
+    }
+
+    private func refuse(_ context: ChannelHandlerContext) {
+        guard let (head, body) = refusal else { return }
+        refusal = nil
+        write(context: context, data: NIOAny(HTTPResponsePart.head(head)), promise: nil)
+        write(context: context, data: NIOAny(HTTPResponsePart.body(body)), promise: nil)
+        write(context: context, data: NIOAny(HTTPResponsePart.end(nil)), promise: nil)
+        context.flush()
     }
 
     /// The router is reading this body, and tells the client.
@@ -285,6 +313,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch unwrapOutboundIn(data) {
         case .head(let response):
             var head = HTTPResponseHead(response)
+            refusals.note(response.status.code)
             if state.isStopping { lastAnswer = min(lastAnswer, max(begun, answered + 1)) }
             // An answer to what did not come whole: the rest is not waited for.
             if isReading, begun == answered + 1 { lastAnswer = begun }
@@ -395,6 +424,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private func begin(_ phase: Phase) {
         self.phase = phase
+        isAnswering = phase == .answering
         switch phase {
         case .idle: place.waits(for: .request)
         case .reading, .sending, .ending: place.waits(for: .transfer)

@@ -11,10 +11,12 @@ struct HTTPConnection: HTTPChannelHandler {
     /// end the process.
     final class Value: ServerChildChannelValue {
         fileprivate let asyncChannel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+        fileprivate let refusals: Refusals
         private let isTaken = Atomic(false)
 
-        fileprivate init(_ asyncChannel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>) {
+        fileprivate init(_ asyncChannel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>, _ refusals: Refusals) {
             self.asyncChannel = asyncChannel
+            self.refusals = refusals
         }
 
         var channel: any Channel { asyncChannel.channel }
@@ -36,6 +38,7 @@ struct HTTPConnection: HTTPChannelHandler {
 
     let responder: Responder
     let room: ConnectionRoom
+    let door: Door
     let state: ServerState
     let refused: ConnectionGuard.Refusal
     let executors: [ObjectIdentifier: EventLoopExecutor]
@@ -49,10 +52,13 @@ struct HTTPConnection: HTTPChannelHandler {
             let place = room.enter(channel)
             let parser = Self.parser(headBytes: place.headBytes)
             try pipeline.addHandlers([HTTPResponseEncoder(), parser])
-            try pipeline.addHandler(ConnectionGuard(parser, place: place, state: state, refused: refused))
+            let refusals = Refusals()
+            try pipeline.addHandler(
+                ConnectionGuard(parser, place: place, door: door, state: state, refusals: refusals, refused: refused))
             return Value(
                 try NIOAsyncChannel(
-                    wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
+                    wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)),
+                refusals)
         }
     }
 
@@ -71,6 +77,10 @@ struct HTTPConnection: HTTPChannelHandler {
 
     func handle(value: Value, logger: Logger) async {
         let executor = executors[ObjectIdentifier(value.channel.eventLoop)]
-        await withTaskExecutorPreference(executor) { await handleHTTP(asyncChannel: value.take(), logger: logger) }
+        await withTaskExecutorPreference(executor) {
+            await Refusals.$current.withValue(value.refusals) {
+                await handleHTTP(asyncChannel: value.take(), logger: logger)
+            }
+        }
     }
 }

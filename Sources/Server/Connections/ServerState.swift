@@ -36,6 +36,14 @@ final class ServerState: Sendable {
     /// How many connections are open.
     var connections: Int { open.load(ordering: .relaxed) }
 
+    private let answering = Atomic(0)
+
+    /// Whether one request is being answered, and no other has come.
+    var answersOne: Bool { answering.load(ordering: .relaxed) == 1 }
+
+    func answerBegun() { answering.wrappingAdd(1, ordering: .relaxed) }
+    func answerEnded() { answering.wrappingSubtract(1, ordering: .relaxed) }
+
     func connectionOpened() { open.wrappingAdd(1, ordering: .relaxed) }
     func connectionClosed() { open.wrappingSubtract(1, ordering: .relaxed) }
 }

@@ -1,4 +1,4 @@
-import Hummingbird
+import HTTPTypes
 
 /// The API key, compared in constant time.
 struct Authentication: Sendable {
@@ -7,8 +7,8 @@ struct Authentication: Sendable {
     init(key: String) { self.key = Array(key.utf8) }
 
     /// Throws unless the request has the key as its bearer token (RFC 6750).
-    func check(_ request: Request) throws(RequestError) {
-        let parts = request.headers[.authorization]?.split(separator: " ", maxSplits: 1) ?? []
+    func check(_ headers: HTTPFields) throws(RequestError) {
+        let parts = headers[.authorization]?.split(separator: " ", maxSplits: 1) ?? []
         let token = parts.count == 2 && parts[0].lowercased() == "bearer" ? Array(parts[1].utf8) : []
         guard isKey(token) else {
             var error = RequestError(

@@ -25,10 +25,19 @@ package struct RequestError: Error {
         return .busy("\(waiting) texts wait for the model\(request); the limit is \(limit)")
     }
 
+    /// - Parameter wait: how long the model has to do with what is before the request.
+    static func tooLate(wait: Duration) -> RequestError {
+        let seconds = max(1, Int((wait / .seconds(1)).rounded(.up)))
+        return .busy(
+            "the model could not get to this request in time: what waits before it takes \(seconds) s",
+            retryAfter: seconds)
+    }
+
     /// What a server that has no room left says, and when to come again.
-    static func busy(_ why: String) -> RequestError {
-        var error = RequestError(.tooManyRequests, "queue_full", "\(why). Try again in a second")
-        error.headers[.retryAfter] = "1"
+    static func busy(_ why: String, retryAfter seconds: Int = 1) -> RequestError {
+        var error = RequestError(
+            .tooManyRequests, "queue_full", "\(why). Try again in \(seconds == 1 ? "a second" : "\(seconds) seconds")")
+        error.headers[.retryAfter] = "\(seconds)"
         return error
     }
 

@@ -42,22 +42,26 @@ struct TextPrediction: Sendable {
         let inPath = try context.modelInPath.map { name throws(RequestError) in try models.model(name) }
         // The body of a request that cannot be taken, by whatever model, is not even looked at.
         let possible = inPath.map { [$0] } ?? models.served
+        var seat: Seat?
         if let queue = possible.first?.queue, possible.allSatisfy(\.queue.isFull) {
-            throw RequestError.queueFull(waiting: queue.depth, asked: nil, limit: queue.limits.texts)
+            guard let first = Refusals.current?.since else { throw queue.full }
+            seat = try await queue.seat(refusedSince: first)
+            try state.refuseWhenStopping()
         }
         let received = try await collect(request)
         let key = request.headers[.apusKey]
-        let prepare: @Sendable () throws -> Prepared<RequestBody> = {
+        let prepare: @Sendable () throws -> Prepared<RequestBody> = { [seat] in
             let start = ContinuousClock.now
             let body = try parse(received.unpacked())
             let asked = try Self.model(body.model, inPath: inPath, models)
             let model = try asked ?? models.model(for: key ?? context.facts.values.withLock { $0.identifier })
-            return try encoded(body, model, context, since: start)
+            return try encoded(body, model, seat, context, since: start)
         }
         let isSmall = received.coding == .identity && received.bytes.count <= Self.inlineBytes
         let prepared = try isSmall ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
-            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted })
+            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted },
+            isAlone: state.answersOne)
         // Requests that name no model are shared between the default model and the canary.
         let isShared = inPath == nil && prepared.body.model == nil
         let (answered, answer) = try await answer(prepared, client, context, sharedBy: isShared ? models : nil, since: start)
@@ -85,7 +89,7 @@ struct TextPrediction: Sendable {
             guard let models else { throw error }
             Self.noteFailure(error, of: prepared.model, models, after: ContinuousClock.now - start)
             guard !(error is RequestError), let standard = models.standard, prepared.model !== standard else { throw error }
-            let again = try encoded(prepared.body, standard, context, since: .now)
+            let again = try encoded(prepared.body, standard, nil, context, since: .now)
             return (again, try await standard.queue.predict(again.encodings, for: client))
         }
     }
@@ -143,12 +147,13 @@ struct TextPrediction: Sendable {
 
     /// A body's texts as a model reads them, with their places in its queue.
     private func encoded<RequestBody: Body>(
-        _ body: RequestBody, _ model: ServedModel, _ context: ApusRequestContext, since start: ContinuousClock.Instant
+        _ body: RequestBody, _ model: ServedModel, _ seat: Seat?, _ context: ApusRequestContext,
+        since start: ContinuousClock.Instant
     ) throws -> Prepared<RequestBody> {
         context.facts.values.withLock { $0.model = model.identity }
         let queue = model.queue
         var reserved = body.texts.count
-        try queue.reserve(reserved)
+        try queue.reserve(reserved, seat)
         do {
             let inputs = try body.texts.indices.map { try input($0, body, model.classifier) }
             // A long text is as many as it has windows.
