@@ -1,5 +1,5 @@
 # `make serve` and `make test` do everything on a fresh Debian or Ubuntu machine that has a Swift toolchain.
-.PHONY: serve test fuzz lint protocols test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
+.PHONY: serve test fuzz lint test-sanitized test-vectors test-integration test-serving test-lifecycle test-loop test-clusters \
 	test-workflows test-container test-benchmarks docs load-benchmark compare-peers compare-servers bench bench-gate bench-baseline \
 	build setup train training-tools clean help
 
@@ -135,13 +135,6 @@ bench-baseline: setup ## stores this machine's figures as its instruction set's 
 	@$(call install,$(BENCH_PACKAGES))
 	swift build --package-path Benchmarks -c release --product ApusBenchmarks
 	python3 tools/bench_report.py store --suite $(SUITE)
-
-# Of the very version that Apus is linked with. The serving tests' Python brings protoc along.
-protocols: build $(SERVING_VENV)/.installed ## what is read and written of gRPC, from tools/protocols
-	swift build --package-path .build/checkouts/swift-protobuf --scratch-path .build/protoc-gen-swift -c release \
-		--product protoc-gen-swift
-	$(SERVING_VENV)/bin/python -m grpc_tools.protoc --plugin=.build/protoc-gen-swift/release/protoc-gen-swift \
-		-I tools/protocols --swift_out=Sources/Server/GRPC/Protocols tools/protocols/*.proto
 
 training-tools: $(VENV)/.installed ## Python with what the programs in tools/ need, .build-venv
 

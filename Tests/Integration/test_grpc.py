@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -45,35 +44,6 @@ def grpc_port(server) -> int:
 def channel(server):
     with grpc.insecure_channel(address(server)) as channel:
         yield channel
-
-
-def test_the_messages_are_those_of_the_clients(tmp_path):
-    """Every field of tools/protocols has the number and the type that the field's own messages give it."""
-    from google.protobuf import descriptor_pb2
-    from grpc_tools import protoc
-
-    output = tmp_path / "set"
-    folder = Path(__file__).parents[2] / "tools/protocols"
-    names = ["open_inference.proto", "health.proto"]
-    assert protoc.main(["protoc", f"-I{folder}", f"--descriptor_set_out={output}", *names]) == 0
-    ours = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file
-
-    def fields(message, prefix: str = "") -> dict:
-        place = prefix + message.name
-        found = {f"{place}.{field.name}": (field.number, field.type, field.label) for field in message.field}
-        for nested in message.nested_type:
-            found |= fields(nested, place + ".")
-        return found
-
-    for file, theirs in zip(ours, (messages.DESCRIPTOR, health_pb2.DESCRIPTOR), strict=True):
-        whole = descriptor_pb2.FileDescriptorProto()
-        theirs.CopyToProto(whole)
-        assert file.package == whole.package
-        known = {name: value for message in whole.message_type for name, value in fields(message).items()}
-        own = {name: value for message in file.message_type for name, value in fields(message).items()}
-        assert own and own.items() <= known.items()
-        methods = {method.name: (method.input_type, method.output_type) for method in whole.service[0].method}
-        assert {m.name: (m.input_type, m.output_type) for m in file.service[0].method}.items() <= methods.items()
 
 
 def infer_request(texts: list[str] | list[bytes], raw: bool = False, **fields) -> messages.ModelInferRequest:

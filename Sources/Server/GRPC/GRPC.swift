@@ -2,7 +2,6 @@ import Engine
 import HTTPTypes
 import Hummingbird
 import NIOCore
-import SwiftProtobuf
 
 /// gRPC's form of calls, as routes have them: a POST a call, one message in and one out
 /// (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
@@ -31,7 +30,7 @@ enum GRPC {
     }
 
     /// The message of a body.
-    static func message<Message: SwiftProtobuf.Message>(_ body: [UInt8]) throws(RequestError) -> Message {
+    static func message(_ body: [UInt8]) throws(RequestError) -> ArraySlice<UInt8> {
         let isCompressed = body.first == 1
         guard body.count >= prefixBytes, body[0] <= 1 else {
             throw RequestError(.badRequest, "bad_request", "the call has no message: its body has \(body.count) bytes")
@@ -47,11 +46,7 @@ enum GRPC {
                 .badRequest, "bad_request",
                 "the call's message has \(length) bytes, but \(body.count - prefixBytes) bytes follow; send one message")
         }
-        do {
-            return try Message(serializedBytes: Array(body[prefixBytes...]))
-        } catch {
-            throw RequestError(.badRequest, "bad_request", "the message is no \(Message.protoMessageName): \(error)")
-        }
+        return body[prefixBytes...]
     }
 
     /// How long the client waits; nil where it does not say.
@@ -70,8 +65,8 @@ enum GRPC {
         return unit * Int(value)
     }
 
-    static func response(_ message: some Message) throws -> Response {
-        let bytes: [UInt8] = try message.serializedBytes()
+    static func response(_ message: ProtobufWriter) -> Response {
+        let bytes = message.bytes
         var body = ByteBuffer()
         body.reserveCapacity(prefixBytes + bytes.count)
         body.writeInteger(UInt8(0))
