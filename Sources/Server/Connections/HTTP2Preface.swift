@@ -27,19 +27,19 @@ final class HTTP2Preface: ChannelInboundHandler, RemovableChannelHandler {
                 return context.close(promise: nil)
             }
         }
-        leave(context)
+        pass(context)
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // It will never be more than a part of a request.
-        if case ChannelEvent.inputClosed = event, held.readableBytes > 0 { leave(context) }
+        if case ChannelEvent.inputClosed = event, held.readableBytes > 0 { pass(context) }
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func leave(_ context: ChannelHandlerContext) {
+    private func pass(_ context: ChannelHandlerContext) {
         context.fireChannelRead(wrapInboundOut(held))
         held = ByteBuffer()
-        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 }
 

@@ -17,6 +17,9 @@ final class HTTP2Stream: ChannelDuplexHandler {
 
     /// So many of the largest bodies may be on their way at once in all streams, as these have no places of their own.
     private static let bodies = 64
+    /// How long the rest of a request that is answered is thrown away, before its stream is reset: some clients take that for
+    /// an error, whatever was answered (curl 7.88).
+    private static let lingerTime = Duration.seconds(2)
 
     private let connection: HTTP2Connection
     private let place: ConnectionRoom.Place
@@ -161,8 +164,8 @@ final class HTTP2Stream: ChannelDuplexHandler {
             let sent = promise ?? context.eventLoop.makePromise()
             sent.futureResult.assumeIsolated().whenSuccess { [self] in
                 stopWaiting()
-                // The rest of a request that is answered is not waited for (RFC 9113, 8.1).
-                if isReading {
+                guard isReading else { return }
+                wait(Self.lingerTime, context) { _ in
                     let reset = NIOHTTP2FramePayloadToHTTPEvent.reset(code: .noError)
                     context.triggerUserOutboundEvent(reset, promise: nil)
                 }
