@@ -21,6 +21,10 @@ public struct ApusServer: Sendable {
     private let supervision: RouteTable
     /// What the admin port answers: that, and the repository.
     private let administration: RouteTable
+    /// What the gRPC port answers.
+    private let calls: RouteTable
+    /// The places for clients, of the port and the gRPC port together.
+    private let room: ConnectionRoom
     private let metrics: ServerMetrics
     private let feedback: Feedback?
     private let records: TrainingRecords?
@@ -95,6 +99,8 @@ public struct ApusServer: Sendable {
             .init("/v2/health/live", access: .always, isQuiet: true, get: inference.live),
             .init("/v2/health/ready", access: .always, isQuiet: true, get: inference.ready),
         ]
+        let grpc = GRPCRoutes(inference: inference)
+        supervision += grpc.supervision
         if let path = options.paths.health {
             supervision.append(.init(path, access: .always, isQuiet: true, get: status.ready))
         }
@@ -124,10 +130,15 @@ public struct ApusServer: Sendable {
             rows.append(.init(path, access: .open, get: pages.page, post: path == "/" ? predict : nil))
         }
         if let path = options.paths.predict { rows.append(.init(path, post: predict)) }
+        rows += grpc.others
+        calls = RouteTable(grpc.supervision + grpc.others)
         self.supervision = RouteTable(supervision)
         administration = RouteTable(supervision + changing)
         routes = RouteTable(rows + changing + supervision)
-        for route in routes.routes where route.methods.contains("POST") { metrics.beginSeries(ofPostsTo: route.pattern) }
+        for route in routes.routes where route.methods.contains("POST") && !route.isQuiet {
+            metrics.beginSeries(ofPostsTo: route.pattern)
+        }
+        room = Self.room(options.limits.connections, limits, self.supervision, metrics)
         self.metrics = metrics
         self.feedback = feedback
         self.records = records
@@ -137,8 +148,17 @@ public struct ApusServer: Sendable {
 
     /// Serves until SIGTERM or SIGINT, then finishes what was accepted. `port` 0 takes a free one.
     ///
-    /// - Parameter admin: where health, status and metrics are answered as well, by a thread of their own.
-    public func run(host: String, port: Int, admin: ServerAddress? = nil) async throws {
+    private static func room(
+        _ places: Int, _ limits: ServerLimits, _ supervision: RouteTable, _ metrics: ServerMetrics
+    ) -> ConnectionRoom {
+        let probes = supervision.routes.flatMap { route in route.methods.map { "\($0) \(route.pattern)" } }
+        return ConnectionRoom(places, limits: limits, probes: Set(probes), metrics: metrics)
+    }
+
+    /// - Parameters:
+    ///   - admin: where health, status and metrics are answered as well, by a thread of their own.
+    ///   - grpc: where gRPC's services are answered as well, and nothing else.
+    public func run(host: String, port: Int, admin: ServerAddress? = nil, grpc: ServerAddress? = nil) async throws {
         let application = application(host: host, port: port) { port in
             let classifiers = models.current.served.map(\.classifier)
             logger.info(
@@ -156,6 +176,12 @@ public struct ApusServer: Sendable {
         var services: [any Service] = [serving]
         // The last is stopped first, and a reload under way must not hold that up.
         if let repository, let file = repository.file { services.insert(HangUps(repository: repository, file: file), at: 0) }
+        if let grpc {
+            let listener = self.application(calls, grpc, on: MultiThreadedEventLoopGroup.singleton, room: room) { port in
+                logger.info("gRPC port open", metadata: ["url": .string("http://\(grpc.host):\(port)")])
+            }
+            services.insert(Listening(service: listener, address: grpc, option: "--grpc-port"), at: 0)
+        }
         if let admin {
             let listener = AdminListener(server: self, address: admin)
             // Services are stopped from the last to the first: this one still tells of that.
@@ -230,21 +256,21 @@ public struct ApusServer: Sendable {
         host: String = "127.0.0.1", port: Int = 0, onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> some ApplicationProtocol {
         application(
-            routes, ServerAddress(host: host, port: port), on: MultiThreadedEventLoopGroup.singleton,
-            places: options.limits.connections, onRunning)
+            routes, ServerAddress(host: host, port: port), on: MultiThreadedEventLoopGroup.singleton, room: room, onRunning)
     }
 
     /// Answers what supervisors ask for, and nothing else, on a group of event loops of its own.
     package func adminApplication(
         _ address: ServerAddress, on group: MultiThreadedEventLoopGroup
     ) -> some ApplicationProtocol {
-        application(administration, address, on: group, places: AdminListener.connections) { port in
+        let room = Self.room(AdminListener.connections, options.limits, supervision, metrics)
+        return application(administration, address, on: group, room: room) { port in
             logger.info("admin port open", metadata: ["url": .string("http://\(address.host):\(port)")])
         }
     }
 
     private func application(
-        _ routes: RouteTable, _ address: ServerAddress, on group: MultiThreadedEventLoopGroup, places: Int,
+        _ routes: RouteTable, _ address: ServerAddress, on group: MultiThreadedEventLoopGroup, room: ConnectionRoom,
         _ onRunning: @escaping @Sendable (Int) -> Void
     ) -> some ApplicationProtocol {
         var logger = logger
@@ -262,8 +288,6 @@ public struct ApusServer: Sendable {
                 ])
         }
         let executors = EventLoopExecutor.executors(of: group)
-        let room = ConnectionRoom(
-            places, limits: options.limits, probes: Set(supervision.routes.map(\.pattern)), metrics: metrics)
         // The log tells of every refusal where it tells of such things at all.
         let paths = self.logger.logLevel > .debug ? ["/predict", "/invocations", "/", options.paths.predict] : []
         let door = Door(
@@ -278,7 +302,7 @@ public struct ApusServer: Sendable {
             },
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: "apus", backlog: 1024,
-                availableConnectionsDelegate: .maximum(places + ConnectionRoom.spare, logger: logger)),
+                availableConnectionsDelegate: .maximum(room.maximum, logger: logger)),
             onServerRunning: { onRunning($0.localAddress?.port ?? address.port) },
             eventLoopGroupProvider: .shared(group), logger: logger)
     }

@@ -25,21 +25,31 @@ enum Platform {
         return path
     }
 
-    /// The port: what is given, else `APUS_PORT`, else Vertex AI's `AIP_HTTP_PORT`. Kubernetes sets `APUS_PORT` to a URL where a
-    /// Service is called apus, which is no port of this server and left out, with a word to `say`.
+    /// The port: what is given, else `APUS_PORT`, else Vertex AI's `AIP_HTTP_PORT`.
     static func port(_ given: Int?, _ settings: Settings, say: (String) -> Void) throws(InputError) -> Int {
-        let range = 0...65535
-        if given == nil, let url = variable("APUS_PORT"), url.wholeMatch(of: /(tcp|udp|sctp):\/\/.+/) != nil {
-            say(
-                "APUS_PORT is \(url), which Kubernetes sets for a Service named apus; it is left out. Give the port with --port, "
-                    + "or set enableServiceLinks to false")
-        } else if let port = try settings.value(given, "--port", range) {
-            return port
-        }
+        if let port = try port(given, "--port", settings, say: say) { return port }
         guard let text = variable("AIP_HTTP_PORT") else { return 7860 }
         guard let port = Int(text), range.contains(port) else {
             throw InputError("AIP_HTTP_PORT", "is \"\(text)\", not a number from 0 to 65535")
         }
         return port
     }
+
+    /// What is given, else the option's variable. Kubernetes sets `APUS_PORT` to a URL where a Service is called apus,
+    /// `APUS_GRPC_PORT` where one is called apus-grpc, which is no port of this server and left out, with a word to `say`.
+    static func port(
+        _ given: Int?, _ option: String, _ settings: Settings, say: (String) -> Void
+    ) throws(InputError) -> Int? {
+        let name = Settings.name(option)
+        if given == nil, let url = variable(name), url.wholeMatch(of: /(tcp|udp|sctp):\/\/.+/) != nil {
+            let service = name.dropLast("_PORT".count).lowercased().replacing("_", with: "-")
+            say(
+                "\(name) is \(url), which Kubernetes sets for a Service named \(service); it is left out. Give the port with "
+                    + "\(option), or set enableServiceLinks to false")
+            return nil
+        }
+        return try settings.value(given, option, range)
+    }
+
+    private static let range = 0...65535
 }

@@ -28,6 +28,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The address that --admin-port is opened on (default: 127.0.0.1).")
     var adminHost: String?
 
+    @Option(help: "A port beside --port, on the same address, for gRPC alone; 0 takes a free one (default: none).")
+    var grpcPort: Int?
+
     @Flag(help: "Opens the port without the self-test.")
     var noSelfTest = false
 
@@ -40,7 +43,7 @@ struct Serve: AsyncParsableCommand {
     var requireGate = false
 
     func validate() throws {
-        for (name, port) in [("--port", port), ("--admin-port", adminPort)] {
+        for (name, port) in [("--port", port), ("--admin-port", adminPort), ("--grpc-port", grpcPort)] {
             if let port, !(0...65535 ~= port) { throw ValidationError("\(name) must be from 0 to 65535, not \(port).") }
         }
     }
@@ -53,6 +56,8 @@ struct Serve: AsyncParsableCommand {
         let (logger, writer) = try server.logger()
         defer { writer.flush() }
         let port = try Platform.port(port, settings) { logger.warning("\($0)") }
+        let grpc = try Platform.port(grpcPort, "--grpc-port", settings) { logger.warning("\($0)") }
+            .map { ServerAddress(host: host, port: $0) }
         let files = OpenFiles.allow(options.limits.connections + Self.otherFiles)
         if files < options.limits.connections + Self.otherFiles {
             options.limits.connections = max(1, files - Self.otherFiles)
@@ -63,7 +68,7 @@ struct Serve: AsyncParsableCommand {
                 """)
         }
         if let note = InstructionSet.note { logger.warning("\(note)") }
-        try await makeServer(settings, options, logger).run(host: host, port: port, admin: admin)
+        try await makeServer(settings, options, logger).run(host: host, port: port, admin: admin, grpc: grpc)
     }
 
     /// A function of its own, behind which nothing holds the models that others will replace.

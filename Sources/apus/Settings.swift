@@ -5,7 +5,7 @@ import Foundation
 struct Settings {
     private let environment = ProcessInfo.processInfo.environment
 
-    private static func name(_ option: String) -> String {
+    static func name(_ option: String) -> String {
         "APUS_" + option.dropFirst(2).uppercased().replacing("-", with: "_")
     }
 

@@ -10,7 +10,7 @@ import NIOHTTPTypesHTTP1
 /// that are no HTTP, that ask whether to go on; clients that hang up; connections that are to end.
 ///
 /// It also turns HTTP/1's types into HTTP's and back, which costs nothing here and a handler elsewhere.
-final class ConnectionGuard: ChannelDuplexHandler {
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart

@@ -18,14 +18,18 @@ final class ConnectionRoom: Sendable {
     private let metrics: ServerMetrics
     private let places: Mutex<ConnectionPlaces<any Channel>>
 
+    /// How many connections it lets be open at once.
+    let maximum: Int
+
     /// - Parameters:
     ///   - places: how many there are.
-    ///   - probes: the paths that are answered beyond them.
+    ///   - probes: what is answered beyond them, as `method path`.
     init(_ places: Int, limits: ServerLimits, probes: Set<String>, metrics: ServerMetrics) {
         self.limits = limits
         self.probes = probes
         self.metrics = metrics
         self.places = Mutex(ConnectionPlaces(limit: places, extras: Self.extras))
+        maximum = places + Self.spare
     }
 
     /// Why the server ended a connection that its client would have kept.
@@ -66,7 +70,7 @@ final class ConnectionRoom: Sendable {
         func refusal(of request: HTTPRequest) -> RequestError? {
             guard isExtra else { return nil }
             let path = request.path?.prefix { $0 != "?" } ?? ""
-            if request.method != .post, room.probes.contains(String(path)) { return nil }
+            if room.probes.contains("\(request.method) \(path)") { return nil }
             return .noPlace(limit: room.limits.connections)
         }
     }

@@ -2,10 +2,13 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP2
 import Synchronization
 
-/// How an accepted connection is served: HTTP/1.1 behind a `ConnectionGuard`, on the socket's own event loop.
+/// How an accepted connection is served: HTTP/1.1 behind a `ConnectionGuard`, or, where its client begins with that, HTTP/2
+/// behind an `HTTP2Connection`; on the socket's own event loop.
 struct HTTPConnection: HTTPChannelHandler {
     /// One that was accepted. A server that stops may drop it before it is handled; it is closed then, where NIO by itself would
     /// end the process.
@@ -51,15 +54,44 @@ struct HTTPConnection: HTTPChannelHandler {
             // One request at a time is read from the channel below: pipelining needs no handler of its own.
             let place = room.enter(channel)
             let parser = Self.parser(headBytes: place.headBytes)
-            try pipeline.addHandlers([HTTPResponseEncoder(), parser])
+            let encoder = HTTPResponseEncoder()
             let refusals = Refusals()
-            try pipeline.addHandler(
-                ConnectionGuard(parser, place: place, door: door, state: state, refusals: refusals, refused: refused))
+            let connectionGuard = ConnectionGuard(
+                parser, place: place, door: door, state: state, refusals: refusals, refused: refused)
+            let preface = HTTP2Preface { context in
+                try addHTTP2(context, place, logger)
+                for handler in [encoder, parser, connectionGuard] as [any RemovableChannelHandler] {
+                    context.pipeline.syncOperations.removeHandler(handler).assumeIsolated().whenFailure { _ in
+                        context.close(promise: nil)
+                    }
+                }
+            }
+            try pipeline.addHandlers([preface, encoder, parser, connectionGuard])
             return Value(
                 try NIOAsyncChannel(
                     wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)),
                 refusals)
         }
+    }
+
+    /// Puts HTTP/2 behind a connection's first handler. Each of its streams is served as a connection of its own, by a task that
+    /// ends with it.
+    private func addHTTP2(_ context: ChannelHandlerContext, _ place: ConnectionRoom.Place, _ logger: Logger) throws {
+        let pipeline = context.pipeline.syncOperations
+        let connection = HTTP2Connection(place: place, state: state, refused: refused)
+        let bound = NIOLoopBound(connection, eventLoop: context.eventLoop)
+        let handler = connection.handler(on: context.eventLoop) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let stream = HTTP2Stream(bound.value, place: place, state: state, refused: refused)
+                try channel.pipeline.syncOperations.addHandlers([HTTP2FramePayloadToHTTPServerCodec(), stream])
+                let asyncChannel = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(
+                    wrappingChannelSynchronously: channel)
+                Task(executorPreference: executors[ObjectIdentifier(channel.eventLoop)]) {
+                    await handleHTTP(asyncChannel: asyncChannel, logger: logger)
+                }
+            }
+        }
+        try pipeline.addHandlers([handler, connection], position: .after(context.handler))
     }
 
     /// Reads a connection's requests, up to one that offers another protocol; what follows that is handed on as it is.

@@ -33,6 +33,18 @@ final class ServerState: Sendable {
 
     func release(bodyBytes: Int) { collecting.wrappingSubtract(bodyBytes, ordering: .relaxed) }
 
+    private let streaming = Atomic(0)
+
+    /// The same of what has come of bodies in HTTP/2, large or small: a connection may have a hundred of them.
+    func reserve(streamBytes: Int, of limit: Int) -> Bool {
+        let sum = streaming.wrappingAdd(streamBytes, ordering: .relaxed).newValue
+        if sum <= limit { return true }
+        release(streamBytes: streamBytes)
+        return false
+    }
+
+    func release(streamBytes: Int) { streaming.wrappingSubtract(streamBytes, ordering: .relaxed) }
+
     /// How many connections are open.
     var connections: Int { open.load(ordering: .relaxed) }
 

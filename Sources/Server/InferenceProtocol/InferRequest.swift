@@ -18,11 +18,14 @@ struct InferRequest: TextPrediction.Body {
     /// What is answered, in order, and whether as binary data.
     let outputs: [(output: Output, isBinary: Bool)]
     let pairs: [String?] = []
-    let model: String? = nil
+    /// The one in the body, as gRPC has it.
+    let model: String?
     var longTexts: LongTexts? { nil }
     var truncationSide: TruncationSide? { nil }
+    /// Where the texts stand in the request.
+    let place: String
 
-    func field(_ index: Int) -> String { "inputs[0].data[\(index)]" }
+    func field(_ index: Int) -> String { "\(place)[\(index)]" }
 
     /// - Parameter headerLength: of the JSON before the binary data; nil where all is JSON.
     init(body: [UInt8], headerLength: Int?, limits: ServerLimits) throws(RequestError) {
@@ -40,11 +43,37 @@ struct InferRequest: TextPrediction.Body {
         }
         texts = try Self.texts(json["inputs"], body[length...], limits: limits)
         outputs = try Self.outputs(json)
+        model = nil
+        place = "inputs[0].data"
     }
 
     private static func texts(
         _ inputs: JSONValue?, _ binary: ArraySlice<UInt8>, limits: ServerLimits
     ) throws(RequestError) -> [String] {
+        let (input, count) = try input(inputs, limits: limits)
+        let texts: [String]
+        if let size = try parameter("binary_data_size", of: input, "inputs[0].") {
+            guard size.integer == binary.count else {
+                throw .invalid(
+                    "field \"inputs[0].parameters.binary_data_size\" is \(found(size)); \(binary.count) bytes follow the JSON"
+                )
+            }
+            texts = try self.texts(binary)
+        } else {
+            guard binary.isEmpty else {
+                throw .invalid(
+                    "\(binary.count) bytes follow the JSON, but \"inputs[0].parameters.binary_data_size\" is missing")
+            }
+            texts = try self.texts(input["data"])
+        }
+        guard texts.count == count else {
+            throw .invalid("field \"inputs[0].data\" has \(texts.count) texts; its shape says \(count)")
+        }
+        return texts
+    }
+
+    /// The one input, and how many texts its shape says.
+    static func input(_ inputs: JSONValue?, limits: ServerLimits) throws(RequestError) -> (input: JSONValue, count: Int) {
         guard let inputs = inputs?.array else {
             throw .invalid("field \"inputs\" is not an array; give one input with the texts")
         }
@@ -70,25 +99,7 @@ struct InferRequest: TextPrediction.Body {
                 .contentTooLarge, "batch_too_large",
                 "field \"inputs[0]\" has \(count) texts; the limit is \(limits.clientBatch)")
         }
-        let texts: [String]
-        if let size = try parameter("binary_data_size", of: input, "inputs[0].") {
-            guard size.integer == binary.count else {
-                throw .invalid(
-                    "field \"inputs[0].parameters.binary_data_size\" is \(found(size)); \(binary.count) bytes follow the JSON"
-                )
-            }
-            texts = try self.texts(binary)
-        } else {
-            guard binary.isEmpty else {
-                throw .invalid(
-                    "\(binary.count) bytes follow the JSON, but \"inputs[0].parameters.binary_data_size\" is missing")
-            }
-            texts = try self.texts(input["data"])
-        }
-        guard texts.count == count else {
-            throw .invalid("field \"inputs[0].data\" has \(texts.count) texts; its shape says \(count)")
-        }
-        return texts
+        return (input, count)
     }
 
     /// A value as an error message shows it.
@@ -113,7 +124,7 @@ struct InferRequest: TextPrediction.Body {
     }
 
     /// Each text's length in four bytes, little-endian, then its UTF-8.
-    private static func texts(_ binary: ArraySlice<UInt8>) throws(RequestError) -> [String] {
+    static func texts(_ binary: ArraySlice<UInt8>) throws(RequestError) -> [String] {
         var texts: [String] = []
         var rest = binary
         while !rest.isEmpty {
@@ -146,20 +157,20 @@ struct InferRequest: TextPrediction.Body {
         return try value.boolean("\(place)parameters.\(name)")
     }
 
-    private static func outputs(_ json: JSONValue) throws(RequestError) -> [(Output, Bool)] {
+    static func outputs(_ json: JSONValue) throws(RequestError) -> [(output: Output, isBinary: Bool)] {
         let allBinary = try flag("binary_data_output", of: json, "") ?? false
         switch json["outputs"] {
         case nil, .null?: return Output.allCases.map { ($0, allBinary) }
         case .array(let asked)?:
             if asked.isEmpty { return Output.allCases.map { ($0, allBinary) } }
-            var outputs: [(Output, Bool)] = []
+            var outputs: [(output: Output, isBinary: Bool)] = []
             for (index, element) in asked.enumerated() {
                 guard let output = element["name"]?.string.flatMap(Output.init) else {
                     throw .invalid(
                         "field \"outputs[\(index)].name\" is \(found(element["name"])); it must be one of label, score, scores"
                     )
                 }
-                guard !outputs.contains(where: { $0.0 == output }) else {
+                guard !outputs.contains(where: { $0.output == output }) else {
                     throw .invalid(
                         "field \"outputs[\(index)].name\" is \(found(element["name"])), which is named twice")
                 }

@@ -12,43 +12,21 @@ struct InferResponse {
         head =
             [.init("model_name", .string(modelName)), .init("model_version", .string(version))]
             + (request.identifier.map { [.init("id", .string($0))] } ?? [])
-        for (output, isBinary) in request.outputs {
-            switch output {
-            case .label:
-                let labels = predictions.map(\.best.label)
-                add(output, "BYTES", [labels.count], isBinary, labels.map(JSONValue.string)) {
-                    labels.flatMap { UInt32($0.utf8.count).littleEndianBytes + Array($0.utf8) }
-                }
-            case .score: addFloats(output, [predictions.count], isBinary, predictions.map(\.best.value))
-            case .scores:
-                let scores = predictions.flatMap { $0.scores.map(\.value) }
-                addFloats(output, [predictions.count, scores.count / predictions.count], isBinary, scores)
-            }
-        }
+        for (output, isBinary) in request.outputs { add(InferTensor(output, predictions), isBinary) }
     }
 
-    private mutating func addFloats(_ output: InferRequest.Output, _ shape: [Int], _ isBinary: Bool, _ values: [Float]) {
-        add(output, "FP32", shape, isBinary, values.map(JSONValue.float)) {
-            values.flatMap { $0.bitPattern.littleEndianBytes }
-        }
-    }
-
-    private mutating func add(
-        _ output: InferRequest.Output, _ type: String, _ shape: [Int], _ isBinary: Bool,
-        _ data: @autoclosure () -> [JSONValue],
-        bytes: () -> [UInt8]
-    ) {
+    private mutating func add(_ tensor: InferTensor, _ isBinary: Bool) {
         var members: [JSONValue.Member] = [
-            .init("name", .string(output.rawValue)), .init("datatype", .string(type)),
-            .init("shape", .array(shape.map(JSONValue.integer))),
+            .init("name", .string(tensor.name)), .init("datatype", .string(tensor.datatype)),
+            .init("shape", .array(tensor.shape.map(JSONValue.integer))),
         ]
         if isBinary {
-            let bytes = bytes()
+            let bytes = tensor.bytes
             members.append(.init("parameters", ["binary_data_size": .integer(bytes.count)]))
             binary += bytes
             hasBinary = true
         } else {
-            members.append(.init("data", .array(data())))
+            members.append(.init("data", .array(tensor.values.json)))
         }
         outputs.append(.object(members))
     }
@@ -61,5 +39,55 @@ struct InferResponse {
             status: .ok,
             headers: [.contentType: "application/octet-stream", .inferenceHeaderContentLength: "\(text.count)"],
             body: .init(byteBuffer: ByteBuffer(bytes: text + binary)))
+    }
+}
+
+/// An output with its values.
+struct InferTensor {
+    enum Values {
+        case strings([String])
+        case floats([Float])
+
+        fileprivate var json: [JSONValue] {
+            switch self {
+            case .strings(let strings): strings.map(JSONValue.string)
+            case .floats(let floats): floats.map(JSONValue.float)
+            }
+        }
+    }
+
+    let name: String
+    let shape: [Int]
+    let values: Values
+
+    init(_ output: InferRequest.Output, _ predictions: [Prediction]) {
+        name = output.rawValue
+        switch output {
+        case .label:
+            shape = [predictions.count]
+            values = .strings(predictions.map(\.best.label))
+        case .score:
+            shape = [predictions.count]
+            values = .floats(predictions.map(\.best.value))
+        case .scores:
+            let scores = predictions.flatMap { $0.scores.map(\.value) }
+            shape = [predictions.count, scores.count / predictions.count]
+            values = .floats(scores)
+        }
+    }
+
+    var datatype: String {
+        switch values {
+        case .strings: "BYTES"
+        case .floats: "FP32"
+        }
+    }
+
+    /// The protocol's binary form: numbers little-endian, before each string its length in four bytes.
+    var bytes: [UInt8] {
+        switch values {
+        case .strings(let strings): strings.flatMap { UInt32($0.utf8.count).littleEndianBytes + Array($0.utf8) }
+        case .floats(let floats): floats.flatMap { $0.bitPattern.littleEndianBytes }
+        }
     }
 }

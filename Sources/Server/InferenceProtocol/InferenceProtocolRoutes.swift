@@ -3,7 +3,7 @@ import Hummingbird
 
 /// `/v2/…`: the Open Inference Protocol, version 2, for each model.
 struct InferenceProtocolRoutes: Sendable {
-    private static let version = "1"
+    static let version = "1"
 
     let prediction: TextPrediction
     let models: ModelRegistry
@@ -16,24 +16,41 @@ struct InferenceProtocolRoutes: Sendable {
     func live(_ request: Request, _ context: ApusRequestContext) -> Response { .json(["live": true]) }
 
     func ready(_ request: Request, _ context: ApusRequestContext) throws -> Response {
+        try refuseWhenNotReady()
+        return .json(["ready": true])
+    }
+
+    func refuseWhenNotReady() throws(RequestError) {
         try state.refuseWhenStopping()
         _ = try models.current.model(nil)
-        return .json(["ready": true])
+    }
+
+    /// An input or output of a model; -1 in its shape stands for any number.
+    typealias Tensor = (name: String, datatype: String, shape: [Int])
+
+    static func tensors(of model: ServedModel) -> (inputs: [Tensor], outputs: [Tensor]) {
+        let labels = model.classifier.labels.count
+        return (
+            [("text", "BYTES", [-1])],
+            [("label", "BYTES", [-1]), ("score", "FP32", [-1]), ("scores", "FP32", [-1, labels])]
+        )
     }
 
     func model(_ request: Request, _ context: ApusRequestContext) throws -> Response {
         let model = try model(context)
-        func tensor(_ name: String, _ type: String, _ shape: JSONValue) -> JSONValue {
-            ["name": .string(name), "datatype": .string(type), "shape": shape]
+        func json(_ tensors: [Tensor]) -> JSONValue {
+            .array(
+                tensors.map { name, datatype, shape in
+                    [
+                        "name": .string(name), "datatype": .string(datatype),
+                        "shape": .array(shape.map(JSONValue.integer)),
+                    ]
+                })
         }
-        let labels = model.classifier.labels.count
+        let (inputs, outputs) = Self.tensors(of: model)
         return .json([
             "name": .string(model.names.name), "versions": [.string(Self.version)], "platform": "apus",
-            "inputs": [tensor("text", "BYTES", [-1])],
-            "outputs": [
-                tensor("label", "BYTES", [-1]), tensor("score", "FP32", [-1]),
-                tensor("scores", "FP32", [-1, .integer(labels)]),
-            ],
+            "inputs": json(inputs), "outputs": json(outputs),
         ])
     }
 
@@ -67,11 +84,20 @@ struct InferenceProtocolRoutes: Sendable {
     }
 
     private func model(_ context: ApusRequestContext) throws(RequestError) -> ServedModel {
-        let model = try models.current.model(of: context)
-        if let version = context.parameters.get("version"), version != Self.version {
+        try model(context.modelInPath ?? "", version: context.parameters.get("version") ?? "")
+    }
+
+    /// - Parameter version: empty for any.
+    func model(_ name: String, version: String) throws(RequestError) -> ServedModel {
+        let model = try models.current.model(name)
+        try Self.check(version: version)
+        return model
+    }
+
+    static func check(version: String) throws(RequestError) {
+        guard ["", Self.version].contains(version) else {
             throw RequestError(
                 .notFound, "not_found", "there is no version \"\(version)\"; this server has \"\(Self.version)\"")
         }
-        return model
     }
 }

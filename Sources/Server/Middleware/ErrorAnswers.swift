@@ -1,7 +1,7 @@
 import Hummingbird
 import Logging
 
-/// Turns every error into the one form that errors have; under `/v2`, into the protocol's.
+/// Turns every error into the one form that errors have; under `/v2`, into the protocol's; of a call, into gRPC's.
 struct ErrorAnswers: RouterMiddleware {
     let routes: RouteTable
     let logger: Logger
@@ -14,6 +14,10 @@ struct ErrorAnswers: RouterMiddleware {
         } catch {
             let error = answer(to: error, request, context)
             context.facts.values.withLock { $0.error = error.type }
+            if GRPC.isCall(request) {
+                context.facts.values.withLock { $0.status = error.status.code }
+                return GRPC.response(error, isMethod: routes.route(of: request, context) != nil)
+            }
             let path = request.uri.path
             return error.response(isProtocol: path == "/v2" || path.hasPrefix("/v2/"))
         }

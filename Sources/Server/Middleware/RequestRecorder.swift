@@ -28,10 +28,12 @@ package struct RequestRecorder: RouterMiddleware {
         }
         let took = ContinuousClock.now - start
         let route = routes.route(of: request, context)
+        // A POST is work, to whoever reads the figures; gRPC's probes are none.
+        let isProbe = request.method == .post && route?.isQuiet ?? false
         metrics.requestEnded(
             handler: route?.pattern ?? "other",
-            method: routes.methods.contains(request.method) ? request.method.rawValue : "other",
-            status: response.status.code, error: facts.error, took: took)
+            method: routes.methods.contains(request.method) && !isProbe ? request.method.rawValue : "other",
+            status: facts.status ?? response.status.code, error: facts.error, took: took)
         log(request, response, facts, took, isQuiet: route?.isQuiet ?? false)
         return response
     }
@@ -39,7 +41,7 @@ package struct RequestRecorder: RouterMiddleware {
     private func log(
         _ request: Request, _ response: Response, _ facts: RequestFacts.Values, _ took: Duration, isQuiet: Bool
     ) {
-        let status = response.status.code
+        let status = facts.status ?? response.status.code
         // A full queue turns away thousands in a second: they are counted, and would only bury the other lines.
         let isRoutine = isQuiet || status == HTTPResponse.Status.tooManyRequests.code
         let level: Logger.Level = status >= 500 ? .warning : isRoutine ? .debug : .info

@@ -33,8 +33,11 @@ struct TextPrediction: Sendable {
     private let workers = DispatchQueue(label: "apus.tokenizing", qos: .userInitiated, attributes: .concurrent)
 
     /// Reads the body with `parse` and predicts its texts, by the model in the path, the one that the body names, or the default.
+    ///
+    /// - Parameter timeout: the client's own; nil for the server's.
     func predict<RequestBody: Body>(
-        _ request: Request, _ context: ApusRequestContext, parse: @escaping @Sendable ([UInt8]) throws -> RequestBody
+        _ request: Request, _ context: ApusRequestContext, timeout: Duration? = nil,
+        parse: @escaping @Sendable ([UInt8]) throws -> RequestBody
     ) async throws -> (body: RequestBody, model: ServedModel, predictions: [Prediction]) {
         let start = ContinuousClock.now
         try state.refuseWhenStopping()
@@ -60,8 +63,8 @@ struct TextPrediction: Sendable {
         let isSmall = received.coding == .identity && received.bytes.count <= Self.inlineBytes
         let prepared = try isSmall ? prepare() : await workers.run(prepare)
         let client = InferenceQueue.Client(
-            deadline: start + limits.requestTimeout, hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted },
-            isAlone: state.answersOne)
+            deadline: start + min(timeout ?? limits.requestTimeout, limits.requestTimeout),
+            hasLeft: { !context.channel.isActive }, isAborted: { state.isAborted }, isAlone: state.answersOne)
         // Requests that name no model are shared between the default model and the canary.
         let isShared = inPath == nil && prepared.body.model == nil
         let (answered, answer) = try await answer(prepared, client, context, sharedBy: isShared ? models : nil, since: start)
@@ -211,18 +214,29 @@ struct TextPrediction: Sendable {
         // A length beyond every number is too large as well; a chunked body may have any.
         let length = request.headers[.contentLength].map { Int($0) ?? .max }
         if let length, length > limits.bodyBytes { throw tooLarge }
-        let expected = length ?? limits.bodyBytes
-        if expected > Self.inlineBytes {
+        var reserved = 0
+        defer { state.release(bodyBytes: reserved) }
+        func reserveWhereLarge(_ bytes: Int) throws(RequestError) {
+            guard reserved == 0, bytes > Self.inlineBytes else { return }
+            let expected = length ?? limits.bodyBytes
             guard state.reserve(bodyBytes: expected, of: Self.largeBodies * limits.bodyBytes) else {
-                throw RequestError.busy("too many large bodies are being received")
+                throw .busy("too many large bodies are being received")
             }
+            reserved = expected
         }
-        defer { if expected > Self.inlineBytes { state.release(bodyBytes: expected) } }
+        try reserveWhereLarge(length ?? 0)
         do {
-            let buffer = try await request.body.collect(upTo: limits.bodyBytes)
-            return ReceivedBody(bytes: Array(buffer.readableBytesView), coding: coding, limit: limits.bodyBytes)
-        } catch is NIOTooManyBytesError {
-            throw tooLarge
+            var bytes: [UInt8] = []
+            for try await part in request.body {
+                let count = bytes.count + part.readableBytes
+                if count > limits.bodyBytes { throw tooLarge }
+                // One without a length, as gRPC has them, may turn out to be large.
+                try reserveWhereLarge(count)
+                bytes.append(contentsOf: part.readableBytesView)
+            }
+            return ReceivedBody(bytes: bytes, coding: coding, limit: limits.bodyBytes)
+        } catch let error as RequestError {
+            throw error
         } catch let error as UnreadableBody {
             throw error.reason
         } catch {
