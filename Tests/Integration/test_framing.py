@@ -242,7 +242,7 @@ def test_a_client_that_waits_with_too_much_is_refused_without_100_continue(conne
     b"hello\r\n\r\n", b"\0\0\0\0\0\0\0\0", b"GET\r\n\r\n", b"GET /status\r\n\r\n", b"GET /status HTTP/9.9\r\n\r\n",
     b"get /status HTTP/1.1\r\n\r\n", b"GET /sta tus HTTP/1.1\r\nHost: apus\r\n\r\n", b"\xff" * 1000,
     b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /status HTTP/1.1\nHost: apus\n : x\n\n", b"*1\r\n$4\r\nPING\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n", b"GET /status HTTP/1.1\nHost: apus\n : x\n\n", b"*1\r\n$4\r\nPING\r\n",
 ], ids=lambda garbage: repr(garbage[:24]))
 def test_what_is_not_http_gets_a_400_and_the_end_of_the_connection(connection, garbage):
     connection.send(garbage)
