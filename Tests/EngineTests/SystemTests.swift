@@ -134,6 +134,7 @@ import Testing
             [
                 "proc/meminfo": "MemTotal: 64 kB\nMemAvailable: 40 kB\nSwapFree: 2 kB\n",
                 "\(groups)/memory.limit_in_bytes": "9223372036854771712\n", "\(groups)/memory.usage_in_bytes": "5\n",
+                "\(groups)/c0/memory.limit_in_bytes": "9223372036854771712\n",
             ])
         try withExtendedLifetime(tree) {
             #expect(MemoryRoom(root: tree.path)?.bytes == 42 << 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
@@ -304,12 +305,16 @@ def test_an_idle_connection_is_told_that_it_ends(start_server):
 def test_large_bodies_of_all_streams_have_a_limit_together(start_server):
     server = start_server("--max-body-bytes", "20000", "--read-timeout", "10")
     clients = [Client(server.port) for _ in range(2)]
-    streams = [(client, client.ask(body=b"a" * 17_000, ends=False)) for client in clients for _ in range(60)]
+    for client in clients:
+        for _ in range(60):
+            client.ask(body=b"a" * 17_000, ends=False)
     statuses = []
-    for client, stream in streams[64:]:
-        ended = client.wait(lambda event: isinstance(event, h2.events.StreamEnded) and event.stream_id == stream, 5)
-        statuses += [client.answer(stream)[0]] if ended else []
-    assert set(statuses) == {429} and len(statuses) >= 120 - 64 - 11
+    for client in clients:
+        # Which of them found room is chance; they wait for the rest of their bodies.
+        with contextlib.suppress(AssertionError):
+            client.wait(lambda _: False, 2)
+        statuses += [client.answer(event.stream_id)[0] for event in client.of(h2.events.StreamEnded)]
+    assert set(statuses) == {429} and 120 - 64 - 11 <= len(statuses) <= 120 - 40
     for client in clients:
         client.socket.close()
     until(lambda: server.predict("I love MLOps").status_code == 200, "there is room again")
