@@ -1,5 +1,5 @@
 /// A message of protocol buffers, field by field (https://protobuf.dev/programming-guides/encoding). Here and not by a package:
-/// these few messages need two of its five types, and SwiftProtobuf would be a third of a first build.
+/// these few messages need two of its five types, and SwiftProtobuf takes two minutes of a processor to build.
 package struct ProtobufReader {
     package enum Value {
         case number(UInt64)
