@@ -33,7 +33,7 @@ from traffic_with_labels import TEXTS, Traffic
 SCRIPTS = REPOSITORY / "deploy/scripts"
 ROUND_SECONDS = 1500  # on a machine that does much else
 SETTINGS = {"TRAINING": "--epochs 2 --learning-rate 2e-4 --batch-size 32", "REPLAY": "1", "MAX_DROP": "0.03", "MIN_GAIN": "0.02",
-            "SHADOW_TEXTS": "200", "MIN_AGREEMENT": "0.4", "SHARES": "20% 50%", "CANARY_REQUESTS": "60", "WAIT": "300"}
+            "SHADOW_TEXTS": "200", "MIN_AGREEMENT": "0.3", "SHARES": "20% 50%", "CANARY_REQUESTS": "60", "WAIT": "300"}
 # What a round is seen by, in the order of the picture in docs/operations.md.
 PANELS = ["Requests by status", "Percentiles", "Sentiment", "Drift: population stability index", "Drift: embeddings",
           "Live accuracy", "Shadow: agreement", "Canary: share", "Feedback"]
@@ -200,13 +200,13 @@ def test_the_dashboard_shows_the_round(world: World, tmp_path: Path) -> None:
 
 @pytest.fixture
 def spoiled(world: World, tmp_path: Path) -> Path:
-    """A work folder whose model calls everything negative."""
+    """A work folder whose model calls everything positive, as the fewest of these texts are."""
     work = tmp_path / "spoiled"
     shutil.copytree(world.folder / "rounds/round-1", work)
     for done in [*work.glob("*.done"), work / "name"]:
         done.unlink()
     (work / "name").write_text(f"spoiled-{tmp_path.name[-8:]}\n")
-    change_tensor(work / "int8/model.safetensors", "classifier.bias", lambda bias: bias + np.array([20, 0, 0]))
+    change_tensor(work / "int8/model.safetensors", "classifier.bias", lambda bias: bias + np.array([0, 0, 20]))
     return work
 
 
