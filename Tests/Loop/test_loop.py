@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -142,7 +141,7 @@ def world(apus: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     finally:
         traffic.stop()
         for process in processes:
-            process.send_signal(signal.SIGINT if process is hook else signal.SIGTERM)
+            process.terminate()
             process.wait(30)
         if watching:
             watching.stop()
