@@ -76,7 +76,7 @@ final class HTTP2Stream: ChannelDuplexHandler {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
         case .body(let bytes):
-            guard state.reserve(streamBytes: bytes.readableBytes, of: Self.bodies * limits.bodyBytes) else {
+            guard state.streamedBodies.reserve(bytes.readableBytes, of: Self.bodies * limits.bodyBytes) else {
                 return refuseBody(.busy("too many bodies are being received"), context)
             }
             bodyBytes += bytes.readableBytes
@@ -110,7 +110,7 @@ final class HTTP2Stream: ChannelDuplexHandler {
     }
 
     private func releaseBody() {
-        state.release(streamBytes: bodyBytes)
+        state.streamedBodies.release(bodyBytes)
         bodyBytes = 0
     }
 

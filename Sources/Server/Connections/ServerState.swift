@@ -21,29 +21,10 @@ final class ServerState: Sendable {
 
     func abort() { aborted.store(true, ordering: .relaxed) }
 
-    private let collecting = Atomic(0)
-
-    /// Room for a body that is about to be received; false where there is none within `limit`.
-    func reserve(bodyBytes: Int, of limit: Int) -> Bool {
-        let sum = collecting.wrappingAdd(bodyBytes, ordering: .relaxed).newValue
-        if sum <= limit { return true }
-        release(bodyBytes: bodyBytes)
-        return false
-    }
-
-    func release(bodyBytes: Int) { collecting.wrappingSubtract(bodyBytes, ordering: .relaxed) }
-
-    private let streaming = Atomic(0)
-
-    /// The same of what has come of bodies in HTTP/2, large or small: a connection may have a hundred of them.
-    func reserve(streamBytes: Int, of limit: Int) -> Bool {
-        let sum = streaming.wrappingAdd(streamBytes, ordering: .relaxed).newValue
-        if sum <= limit { return true }
-        release(streamBytes: streamBytes)
-        return false
-    }
-
-    func release(streamBytes: Int) { streaming.wrappingSubtract(streamBytes, ordering: .relaxed) }
+    /// Large bodies that are about to be received.
+    let largeBodies = ByteBudget()
+    /// What has come of bodies in HTTP/2, large or small: a connection may have a hundred of them.
+    let streamedBodies = ByteBudget()
 
     /// How many connections are open.
     var connections: Int { open.load(ordering: .relaxed) }
@@ -58,4 +39,19 @@ final class ServerState: Sendable {
 
     func connectionOpened() { open.wrappingAdd(1, ordering: .relaxed) }
     func connectionClosed() { open.wrappingSubtract(1, ordering: .relaxed) }
+}
+
+/// Bytes that are taken up to a limit, by whoever asks first.
+struct ByteBudget: ~Copyable, Sendable {
+    private let taken = Atomic(0)
+
+    /// False where there are not as many left within `limit`.
+    func reserve(_ bytes: Int, of limit: Int) -> Bool {
+        let sum = taken.wrappingAdd(bytes, ordering: .relaxed).newValue
+        if sum <= limit { return true }
+        release(bytes)
+        return false
+    }
+
+    func release(_ bytes: Int) { taken.wrappingSubtract(bytes, ordering: .relaxed) }
 }

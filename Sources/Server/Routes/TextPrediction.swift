@@ -215,11 +215,11 @@ struct TextPrediction: Sendable {
         let length = request.headers[.contentLength].map { Int($0) ?? .max }
         if let length, length > limits.bodyBytes { throw tooLarge }
         var reserved = 0
-        defer { state.release(bodyBytes: reserved) }
+        defer { state.largeBodies.release(reserved) }
         func reserveWhereLarge(_ bytes: Int) throws(RequestError) {
             guard reserved == 0, bytes > Self.inlineBytes else { return }
             let expected = length ?? limits.bodyBytes
-            guard state.reserve(bodyBytes: expected, of: Self.largeBodies * limits.bodyBytes) else {
+            guard state.largeBodies.reserve(expected, of: Self.largeBodies * limits.bodyBytes) else {
                 throw .busy("too many large bodies are being received")
             }
             reserved = expected
